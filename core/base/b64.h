@@ -1,0 +1,13 @@
+/* core/base/b64.h - base64: written unpadded, read padded or not, standard and URL-safe (Appendices, "Unpadded Base64"). */
+#ifndef HEARTH_B64_H
+#define HEARTH_B64_H
+
+#include <stdbool.h>
+#include "core/base/arena.h"
+
+const char *b64_encode(struct arena *a, const void *p, size_t n);
+const char *b64url_encode(struct arena *a, const void *p, size_t n);
+/* Either alphabet, not mixed; NULL when it is not base64. *n bytes. */
+void *b64_decode(struct arena *a, const char *s, size_t len, size_t *n);
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * core/base/conf.h - the settings: one table in conf.c, read once.
+ *
+ * A file (HEARTH_CONFIG=/path, lines of "name = value"), then the environment
+ * (HEARTH_<NAME>). `hearth check` explains what is wrong, `hearth config`
+ * prints the commented example from the same table.
+ */
+#ifndef HEARTH_CONF_H
+#define HEARTH_CONF_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum conf_registration { REG_OPEN, REG_TOKEN, REG_CLOSED };
+enum conf_cost { COST_NORMAL, COST_LOW };
+
+struct conf {
+	const char *server_name;		/* required; default localhost */
+	const char *public_baseurl;		/* https://localhost:8448: for .well-known */
+	const char *database_url;		/* libpq conninfo or URL */
+	const char *migrate_database_url;	/* default: database_url */
+	const char *web_socket, *sync_socket;	/* unix:/path or tcp:host:port */
+	const char *run_dir;			/* other sockets, failpoints' files */
+	const char *metrics_listen;		/* host:port or empty */
+	const char *sql_dir;			/* where sql/ is; default beside the binary */
+	int64_t web_workers, sync_workers, jobs_workers;	/* 0: computed from the cores */
+	enum conf_registration registration;
+	const char *registration_shared_secret;	/* empty: the door is closed */
+	const char *default_room_version;	/* "12" */
+	bool rate_limits;
+	enum conf_cost password_cost;
+	const char *ca_file;			/* extra trust for outgoing TLS */
+	int64_t max_request_bytes;		/* of a JSON body */
+	int64_t sync_timeout_max_ms;
+	int64_t wake_interval_ms;		/* between two NOTIFYs of a container: 5 */
+	const char *failpoint;			/* tests only: see core/base/failpoint.h */
+	const char *log_level;
+};
+
+/* Reads and validates; on a fault writes one line per fault to stderr and returns NULL. Process lifetime. */
+const struct conf *conf_load(void);
+void conf_print_example(void);		/* to stdout */
+
+#endif

@@ -1,0 +1,47 @@
+/*
+ * core/sync/sync.h - streams and tokens -> a client's view (Client-Server API, "Syncing").
+ *
+ * One function answers n requests over one snapshot: an initial sync is n = 1, a
+ * batch of woken long-polls is n = 64.
+ */
+#ifndef HEARTH_SYNC_H
+#define HEARTH_SYNC_H
+
+#include "core/base/json.h"
+#include "core/ctx.h"
+
+/*
+ * What a waiting request is: all that is needed to compute it again, in any
+ * worker. It crosses process borders as bytes (sync_wait_pack), at most 64 KB.
+ */
+struct sync_wait {
+	int64_t user_nid, device;
+	const char *user, *device_id;	/* esc */
+	const char *since;		/* the token, as the client sent it; NULL: initial */
+	const char *filter;		/* filter JSON (resolved from its id), or NULL */
+	bool full_state, use_state_after, unstable_state_after;
+	int64_t deadline;		/* CLOCK_MONOTONIC ms: when park answers empty */
+	int64_t seen;			/* CLOCK_MONOTONIC ms just before the snapshot: wake-ups since then send it straight back */
+	const char *next;		/* the token of the last empty answer: what a time-out answers with */
+	const int64_t *rooms;		/* nids whose news wake it (joined rooms) */
+	size_t nrooms;
+	int kind;			/* 0: /sync, 1: /events */
+};
+size_t sync_wait_pack(struct arena *a, const struct sync_wait *w, void **out);
+enum err sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_wait *w);
+
+/* Checks since and filter of a fresh request: M_INVALID_PARAM and friends. Fills w->filter with JSON. */
+enum err sync_check(struct ctx *cx, struct sync_wait *w);
+
+/*
+ * Computes n requests in one REPEATABLE READ READ ONLY snapshot (it opens and
+ * ends the transaction itself). body[i] is the whole answer in JSON; err[i] is M_OK,
+ * E_PARK (nothing new: wait[i]->next, ->seen and ->rooms are filled), or
+ * an error of this request alone (M_UNKNOWN_TOKEN when the session was ended meanwhile). The return value is for all.
+ */
+enum err sync_compute(struct ctx *cx, struct sync_wait **wait, size_t n, const char **body, size_t *body_n, enum err *err);
+
+/* The JSON of a time-out: only next_batch. Used by park; no database. */
+size_t sync_empty_body(const char *next, char *out, size_t max);
+
+#endif
