@@ -1,0 +1,20 @@
+/*
+ * core/user/account_data.h - what clients keep for a user, globally or per room (Client-Server API, "Client Config").
+ *
+ * One row per (user, room, type); the content is canonical JSON. A change wakes the user's own syncs.
+ */
+#ifndef HEARTH_ACCOUNT_DATA_H
+#define HEARTH_ACCOUNT_DATA_H
+
+#include "core/base/json.h"
+#include "core/ctx.h"
+
+/* room: esc id, or NULL for global. *content is canonical JSON. M_NOT_FOUND when never set, or for an unknown room. */
+enum err account_data_get(struct ctx *cx, const char *room, const char *type, const char **content);
+/*
+ * TX_RW. E_BAD_METHOD for the types that servers manage (m.fully_read,
+ * m.push_rules): they have endpoints of their own. An unknown room: M_NOT_FOUND.
+ */
+enum err account_data_set(struct ctx *cx, const char *room, const char *type, const struct json *content);
+
+#endif

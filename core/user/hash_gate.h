@@ -1,0 +1,20 @@
+/*
+ * core/user/hash_gate.h - password hashing takes at most half of the cores at once, over all processes.
+ *
+ * Slots are record locks on one anonymous file that every process inherits: the
+ * kernel frees the slot of a worker that is killed. Without hash_gate_init()
+ * (tests, tools) there is no limit.
+ */
+#ifndef HEARTH_HASH_GATE_H
+#define HEARTH_HASH_GATE_H
+
+#include <stdbool.h>
+#include "core/ctx.h"
+
+void hash_gate_init(int slots);	/* by the master, before it forks; slots < 1 counts as 1 */
+
+/* password_hash() and password_check() of core/crypto, when a slot is free. Never inside a transaction. */
+const char *gated_password_hash(struct ctx *cx, const char *password);
+bool gated_password_check(struct ctx *cx, const char *password, const char *hash);
+
+#endif
