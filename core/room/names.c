@@ -1,0 +1,224 @@
+/*
+ * core/room/names.c - see names.h.
+ *
+ * The cache is a table with open addressing in an arena of its own. When it is
+ * full it is thrown away as a whole and fills again: the names in use come back
+ * with the next requests, and no bookkeeping is needed.
+ */
+#include "core/room/names.h"
+#include "core/base/id.h"
+#include "core/base/json.h"
+
+#define CACHE_SLOTS 32768	/* a power of two */
+#define CACHE_MAX (CACHE_SLOTS / 2)
+
+static const char *const well_known[NAME_WELL_KNOWN] = {
+	"", "m.room.create", "m.room.member", "m.room.power_levels", "m.room.join_rules",
+	"m.room.history_visibility", "m.room.guest_access", "m.room.name", "m.room.topic",
+	"m.room.avatar", "m.room.canonical_alias", "m.room.encryption", "m.room.tombstone",
+	"m.room.third_party_invite", "m.room.server_acl", "m.room.pinned_events",
+	"m.room.message", "m.room.encrypted", "m.room.redaction", "m.reaction",
+	"m.space.child", "m.space.parent", "m.room.aliases", "m.sticker", "m.room.policy",
+};
+
+/* ORDER BY: all transactions wait for each other's names in the same order. */
+STMT(name_insert,
+    "INSERT INTO name (body) SELECT DISTINCT b FROM unnest($1::text[]) b"
+    " WHERE NOT EXISTS (SELECT 1 FROM name WHERE body = b) ORDER BY b"
+    " ON CONFLICT (body) DO NOTHING");
+/* The last column: is it committed, that is, not made by this very transaction? */
+STMT(name_select,
+    "SELECT nid, body, (xmin::text::bigint <> (pg_current_xact_id_if_assigned()::text::bigint & 4294967295)) IS NOT FALSE"
+    " FROM name WHERE body = ANY($1)");
+
+struct cached {
+	const char *body;
+	int64_t nid;
+};
+static struct arena *cache_arena;
+static struct cached *cache;
+static size_t ncached;
+
+static uint64_t
+hash_of(const char *s)
+{
+	uint64_t h = 14695981039346656037u;	/* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 1099511628211u;
+	return h;
+}
+
+static struct cached *
+cache_slot(const char *body)
+{
+	size_t i = hash_of(body) & (CACHE_SLOTS - 1);
+
+	while (cache[i].body != NULL && strcmp(cache[i].body, body) != 0)
+		i = (i + 1) & (CACHE_SLOTS - 1);
+	return &cache[i];
+}
+
+static void
+cache_reset(void)
+{
+	arena_free(cache_arena);
+	cache_arena = arena_new();
+	cache = arena_calloc(cache_arena, CACHE_SLOTS, sizeof *cache);
+	ncached = NAME_WELL_KNOWN;
+	for (int64_t i = 0; i < NAME_WELL_KNOWN; i++)
+		*cache_slot(well_known[i]) = (struct cached){ well_known[i], i };
+}
+
+static void
+cache_put(const char *body, int64_t nid)
+{
+	if (cache == NULL || ncached >= CACHE_MAX)
+		cache_reset();
+	struct cached *c = cache_slot(body);
+	if (c->body != NULL)
+		return;
+	*c = (struct cached){ arena_strdup(cache_arena, body), nid };
+	ncached++;
+}
+
+const char *
+name_well_known(int64_t nid)
+{
+	return nid >= 0 && nid < NAME_WELL_KNOWN ? well_known[nid] : NULL;
+}
+
+int64_t
+name_known(const char *body)
+{
+	if (cache == NULL)
+		cache_reset();
+	const struct cached *c = cache_slot(body);
+	return c->body != NULL ? c->nid : -1;
+}
+
+bool
+name_fits(const char *body)
+{
+	size_t esc = strlen(body), n = 0;
+
+	if (esc <= ID_MAX)
+		return true;	/* escapes only make it longer */
+	if (esc > 6 * ID_MAX)
+		return false;
+	for (const char *p = body; *p; n++) {
+		if (*p != '\\')
+			p++;
+		else
+			p += p[1] == 'u' ? 6 : 2;
+	}
+	return n <= ID_MAX;
+}
+
+enum err
+name_nid(struct ctx *cx, const char *body, int64_t *nid)
+{
+	struct names ns;
+	enum err e;
+
+	if (!name_fits(body))
+		return fail(cx, M_TOO_LARGE, "an identifier has at most 255 bytes");
+	names_init(&ns, cx);
+	names_add(&ns, body);
+	names_queue(&ns);
+	if (ns.asked && (e = db_run(cx)) != M_OK)
+		return e;
+	names_take(&ns);
+	*nid = ns.nid[0];
+	return M_OK;
+}
+
+enum err
+name_find(struct ctx *cx, const char *body, int64_t *nid)
+{
+	const char *one[] = { body };
+	struct rows r;
+	enum err e;
+
+	if ((*nid = name_known(body)) >= 0)
+		return M_OK;
+	if ((e = db_maybe(cx, &r, &name_select, P_TEXTS(one, 1))) != M_OK)
+		return e;
+	if (r.n == 0)
+		return M_NOT_FOUND;
+	*nid = db_i64(&r, 0);
+	if (db_bool(&r, 2))
+		cache_put(body, *nid);
+	return M_OK;
+}
+
+void
+names_init(struct names *ns, struct ctx *cx)
+{
+	*ns = (struct names){ .cx = cx };
+}
+
+size_t
+names_add(struct names *ns, const char *body)
+{
+	for (size_t i = 0; i < ns->n; i++)
+		if (strcmp(ns->body[i], body) == 0)
+			return i;
+	if (ns->n == ns->cap) {
+		size_t cap = ns->cap ? 2 * ns->cap : 8;
+		ns->body = arena_realloc(ns->cx->a, ns->body, ns->cap * sizeof *ns->body, cap * sizeof *ns->body);
+		ns->nid = arena_realloc(ns->cx->a, ns->nid, ns->cap * sizeof *ns->nid, cap * sizeof *ns->nid);
+		ns->cap = cap;
+	}
+	ns->body[ns->n] = body;
+	ns->nid[ns->n] = name_known(body);
+	return ns->n++;
+}
+
+void
+names_queue(struct names *ns)
+{
+	const char **unknown = arena_alloc(ns->cx->a, (ns->n + 1) * sizeof *unknown);
+	size_t n = 0;
+
+	for (size_t i = 0; i < ns->n; i++)
+		if (ns->nid[i] < 0)
+			unknown[n++] = ns->body[i];
+	ns->asked = n > 0;
+	if (!ns->asked)
+		return;
+	db_queue(ns->cx, NULL, DB_NONE, &name_insert, P_TEXTS(unknown, n));
+	db_queue(ns->cx, &ns->found, DB_ANY, &name_select, P_TEXTS(unknown, n));
+}
+
+static void
+names_set(struct names *ns, const char *body, int64_t nid)
+{
+	for (size_t i = 0; i < ns->n; i++)
+		if (ns->nid[i] < 0 && strcmp(ns->body[i], body) == 0)
+			ns->nid[i] = nid;
+}
+
+void
+names_take(struct names *ns)
+{
+	if (!ns->asked)
+		return;
+	ns->asked = false;
+	while (db_next(&ns->found)) {
+		const char *body = db_text(&ns->found, 1);
+		int64_t nid = db_i64(&ns->found, 0);
+		names_set(ns, body, nid);
+		if (db_bool(&ns->found, 2))
+			cache_put(body, nid);
+	}
+}
+
+int64_t
+names_nid(const struct names *ns, const char *body)
+{
+	for (size_t i = 0; i < ns->n; i++)
+		if (strcmp(ns->body[i], body) == 0)
+			return ns->nid[i];
+	return -1;
+}

@@ -1,0 +1,90 @@
+/*
+ * core/room/render.h - events as clients see them, from the columns of table event.
+ *
+ *	STMT(x, "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND …");
+ *	while (db_next(&r)) {
+ *		room_event_read(&r, &ev);
+ *		room_event_write(&o, NULL, &ev, room_id, cx->now, membership, txn_id);
+ *	}
+ * A statement's own columns come after these: the first has index ROOM_EVENT_NCOLS.
+ * The table event must have the name e. What belongs to other tables is read by
+ * sub-selects, so one plan (index look-ups per row) is the only possible one.
+ *
+ * content and pdu are canonical JSON and are copied, not parsed; only
+ * redactions and the odd events stored verbatim (flag 8) are looked into.
+ * Client-Server API, "Room event format"; everything that differs per reader is in
+ * `unsigned`, which is written last: many readers share one room_event_base().
+ *
+ * TIMELINE TOKENS. "t<p>" stands in a room's order right after room_pos p: going
+ * backwards from it, p itself comes first; going forwards, p + 1. A prev_batch
+ * before a timeline that starts at p is t<p - 1>.
+ */
+#ifndef HEARTH_RENDER_H
+#define HEARTH_RENDER_H
+
+#include "core/base/json.h"
+#include "core/ctx.h"
+#include "core/db/db.h"
+#include "core/event/event.h"
+
+/* Bits of event.flags. */
+enum {
+	EV_REJECTED = 1, EV_SOFT_FAILED = 2, EV_OUTLIER = 4, EV_VERBATIM = 8 /* content holds the whole PDU */, EV_REDACTED = 16,
+};
+
+#define ROOM_EVENT_NCOLS 20
+#define ROOM_EVENT_COLS							\
+	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
+	"(SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender), "	\
+	"(SELECT body FROM name WHERE nid = e.state_key), e.content, e.pdu, "	\
+	"(SELECT ARRAY[p.id, p.content, (SELECT body FROM name WHERE nid = p.sender), p.flags::text]"	\
+	" FROM event p WHERE p.nid = e.prev_state), "	\
+	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
+	" FROM event r WHERE r.nid = e.redacted_by)"
+
+struct room_event {
+	int64_t nid, room, pos, room_pos, ts;
+	int64_t ver, at_ver;	/* the state just before it: (line, ver), and line 0's version then; -1: unknown */
+	int line, flags;
+	int64_t type_nid, sender_nid, key_nid;	/* key_nid -1: no state event */
+	const char *id, *type, *sender, *state_key;	/* esc; state_key NULL: no state event */
+	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM */
+	const char **prev;	/* the state event it replaced: id, content, sender, flags; or NULL */
+	const char **because;	/* the redaction: id, content, sender, flags, pdu, ts; or NULL */
+};
+void room_event_read(const struct rows *r, struct room_event *ev);
+
+/* Everything but unsigned, up to but without the closing brace. room_id NULL: left out (as /sync does). */
+void room_event_base(struct buf *b, const struct room_event *ev, const char *room_id);
+
+/*
+ * Closes what room_event_base() began: ,"unsigned":{…}}. membership: the reader's own at
+ * the event (MEM_NONE: left out); txn_id (esc): only for the device that sent it, else NULL.
+ */
+void room_event_unsigned(struct buf *b, const struct room_event *ev, const char *room_id, int64_t now,
+    enum membership membership, const char *txn_id);
+
+/* Both, as one JSON value. */
+void room_event_write(struct json_out *o, const char *key, const struct room_event *ev, const char *room_id, int64_t now,
+    enum membership membership, const char *txn_id);
+
+/* {content, sender, state_key, type}: "Stripped state". */
+void room_event_stripped(struct json_out *o, const char *type, const char *sender, const char *state_key,
+    const char *content);
+
+/* The content as canonical JSON, also of events stored verbatim. */
+const char *room_event_content(struct arena *a, const struct room_event *ev);
+
+/*
+ * The transaction ids under which this device sent some of these events:
+ * txn_ids[i] is an esc string or NULL. Asks the database only when one of them
+ * was sent by user (nid).
+ */
+enum err room_event_txn_ids(struct ctx *cx, int64_t user, int64_t device, const struct room_event *ev, size_t n,
+    const char **txn_ids);
+
+/* Timeline tokens. */
+const char *room_token(struct arena *a, int64_t room_pos);
+bool room_token_read(const char *s, int64_t *room_pos);	/* false: no such token */
+
+#endif
