@@ -37,8 +37,7 @@ enum {
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
 	"(SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender), "	\
 	"(SELECT body FROM name WHERE nid = e.state_key), e.content, e.pdu, "	\
-	"(SELECT ARRAY[p.id, p.content, (SELECT body FROM name WHERE nid = p.sender), p.flags::text]"	\
-	" FROM event p WHERE p.nid = e.prev_state), "	\
+	"(SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state), "	\
 	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
 	" FROM event r WHERE r.nid = e.redacted_by)"
 
@@ -49,7 +48,7 @@ struct room_event {
 	int64_t type_nid, sender_nid, key_nid;	/* key_nid -1: no state event */
 	const char *id, *type, *sender, *state_key;	/* esc; state_key NULL: no state event */
 	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM */
-	const char **prev;	/* the state event it replaced: id, content, sender, flags; or NULL */
+	const char **prev;	/* the state event it replaced: id, content, flags; or NULL */
 	const char **because;	/* the redaction: id, content, sender, flags, pdu, ts; or NULL */
 };
 void room_event_read(const struct rows *r, struct room_event *ev);

@@ -1,0 +1,176 @@
+/* core/room/visibility.c - see visibility.h. */
+#include "core/room/visibility.h"
+#include "core/room/names.h"
+
+/*
+ * Kinds: 0 the member key, 1 the history visibility, 2 forks. LATERAL with ORDER BY
+ * keeps the planner from joining whole tables while they have no statistics.
+ */
+#define LINES "(SELECT 0 AS line UNION ALL SELECT line FROM line WHERE room = k.room AND line <> 0) l"
+STMT(visibility_spans,
+    "SELECT k.n, 0, s.line, s.since, s.until, s.membership, NULL::text, 0"
+    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n) CROSS JOIN LATERAL " LINES
+    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = k.room AND line = l.line AND type = 2 AND key = k.usr"
+    "	AND event IS NOT NULL ORDER BY since) s"
+    " UNION ALL "
+    "SELECT k.n, 1, s.line, s.since, s.until, NULL, s.content, s.flags"
+    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n) CROSS JOIN LATERAL " LINES
+    " CROSS JOIN LATERAL (SELECT t.line, t.since, t.until, e.content, e.flags FROM state t JOIN event e ON e.nid = t.event"
+    "	WHERE t.room = k.room AND t.line = l.line AND t.type = 5 AND t.key = 0 ORDER BY t.since) s"
+    " UNION ALL "
+    "SELECT k.n, 2, l.line, l.parent, l.parent_ver, NULL, NULL, 0"
+    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n) JOIN line l ON l.room = k.room AND l.line <> 0"
+    " ORDER BY 1, 2, 3, 4");
+
+enum history
+history_of(const struct json *content)
+{
+	const char *s = json_get_str(content, "history_visibility");
+
+	if (s == NULL)
+		return HIST_SHARED;
+	if (strcmp(s, "world_readable") == 0)
+		return HIST_WORLD_READABLE;
+	if (strcmp(s, "invited") == 0)
+		return HIST_INVITED;
+	return strcmp(s, "joined") == 0 ? HIST_JOINED : HIST_SHARED;
+}
+
+static const struct json *
+content_tree(struct arena *a, const char *content, int flags)
+{
+	struct json *v = NULL;
+
+	json_parse(a, content, strlen(content), &v);
+	return flags & EV_VERBATIM ? json_get(v, "content") : v;
+}
+
+void
+visibility_queue(struct ctx *cx, struct rows *r, const int64_t *users, const int64_t *rooms, size_t n)
+{
+	db_queue(cx, r, DB_ANY, &visibility_spans, P_I64S(users, n), P_I64S(rooms, n));
+}
+
+static void
+take_row(struct ctx *cx, struct rows *r, struct visibility *v)
+{
+	int64_t kind = db_i64(r, 1), line = db_i64(r, 2), since = db_i64(r, 3), until = db_i64(r, 4);
+
+	if (kind == 2) {
+		v->lines = arena_realloc(cx->a, v->lines, v->nlines * sizeof *v->lines, (v->nlines + 1) * sizeof *v->lines);
+		v->lines[v->nlines++] = (struct vis_line){ (int)line, (int)since, until };
+		return;
+	}
+	struct vis_span s = { (int)line, since, until, (int)db_i64(r, 5) };
+	struct vis_span **list = kind == 0 ? &v->mem : &v->hist;
+	size_t *n = kind == 0 ? &v->nmem : &v->nhist;
+	if (kind == 1)
+		s.value = (int)history_of(content_tree(cx->a, db_text(r, 6), (int)db_i64(r, 7)));
+	else if (s.value == MEM_JOIN && line == 0)
+		v->joined_until = until;
+	*list = arena_realloc(cx->a, *list, *n * sizeof **list, (*n + 1) * sizeof **list);
+	(*list)[(*n)++] = s;
+}
+
+void
+visibility_take(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, struct visibility *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct visibility){ .user = users[i] };
+	while (db_next(r))
+		take_row(cx, r, &out[db_i64(r, 0) - 1]);
+}
+
+/* The value at a version of a line: what the line does not say, its parent says (copy-on-write). */
+static int
+value_at(const struct visibility *v, const struct vis_span *s, size_t n, int line, int64_t ver, int dflt)
+{
+	for (size_t hops = 0; hops <= v->nlines; hops++) {
+		for (size_t i = 0; i < n; i++)
+			if (s[i].line == line && s[i].since <= ver && ver < s[i].until)
+				return s[i].value;
+		if (line == 0)
+			break;
+		for (size_t i = 0; i < v->nlines; i++)
+			if (v->lines[i].line == line) {
+				ver = v->lines[i].parent_ver;
+				line = v->lines[i].parent;
+				break;
+			}
+	}
+	return dflt;
+}
+
+/* Rules 1 to 5 for one pair of values. */
+static bool
+allowed(const struct visibility *v, const struct room_event *ev, enum history h, enum membership m)
+{
+	bool joined_later = v->joined_until > ev->at_ver;
+
+	if (h == HIST_WORLD_READABLE || m == MEM_JOIN)
+		return true;
+	if (h == HIST_SHARED)
+		return joined_later;
+	/* Someone invited sees nothing before joining: "a user needs to join a room to view events". */
+	return h == HIST_INVITED && m == MEM_INVITE && joined_later;
+}
+
+bool
+visibility_allows(struct arena *a, const struct visibility *v, const struct room_event *ev)
+{
+	enum history h = (enum history)value_at(v, v->hist, v->nhist, ev->line, ev->ver, HIST_SHARED);
+	enum membership m = (enum membership)value_at(v, v->mem, v->nmem, ev->line, ev->ver, MEM_NONE);
+
+	if (allowed(v, ev, h, m))
+		return true;
+	if (ev->type_nid == T_MEMBER && ev->key_nid == v->user)
+		return allowed(v, ev, h, visibility_membership(a, v, ev));
+	if (ev->type_nid == T_HISTORY_VISIBILITY && ev->key_nid == NAME_EMPTY)
+		return allowed(v, ev, history_of(content_tree(a, ev->content, ev->flags)), m);
+	return false;
+}
+
+enum membership
+visibility_membership(struct arena *a, const struct visibility *v, const struct room_event *ev)
+{
+	enum membership m;
+
+	if (ev->type_nid == T_MEMBER && ev->key_nid == v->user)
+		m = membership_of(json_get_str(content_tree(a, ev->content, ev->flags), "membership"));
+	else
+		m = (enum membership)value_at(v, v->mem, v->nmem, ev->line, ev->ver, MEM_NONE);
+	return m == MEM_NONE ? MEM_LEAVE : m;
+}
+
+static const struct vis_span *
+now(const struct vis_span *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (s[i].line == 0 && s[i].until == VER_MAX)
+			return &s[i];
+	return NULL;
+}
+
+enum membership
+visibility_membership_now(const struct visibility *v)
+{
+	const struct vis_span *s = now(v->mem, v->nmem);
+
+	return s != NULL ? (enum membership)s->value : MEM_NONE;
+}
+
+enum history
+visibility_history_now(const struct visibility *v)
+{
+	const struct vis_span *s = now(v->hist, v->nhist);
+
+	return s != NULL ? (enum history)s->value : HIST_SHARED;
+}
+
+int64_t
+visibility_member_since(const struct visibility *v)
+{
+	const struct vis_span *s = now(v->mem, v->nmem);
+
+	return s != NULL ? s->since : 0;
+}
