@@ -3,6 +3,7 @@
 BUILD  ?= build
 CFLAGS ?= -O2 -g
 T      ?=
+Q      := $(if $(V),,@)# V=1 shows the commands
 FUZZ_SECONDS ?= 10
 
 WARN = -Werror -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
@@ -39,25 +40,26 @@ all: $(BUILD)/hearth
 
 $(BUILD)/o/%.o: %.c | $(MISSING)
 	@mkdir -p $(@D)
-	$(CC) $(CPP) $(WARN) $(HARDEN) $(CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
+	$(if $(V),,@echo '  cc  $<')
+	$(Q)$(CC) $(CPP) $(WARN) $(HARDEN) $(CFLAGS) $(SAN) -MMD -MP -c -o $@ $<
 
 # From scratch each time: `ar r` alone would keep the objects of removed files.
 $(BUILD)/libcore.a: $(CORE)
 $(BUILD)/libfront.a: $(FRONT)
 $(BUILD)/%.a: | $(MISSING)
 	@mkdir -p $(@D); rm -f $@
-	ar rcs $@ $^
+	$(Q)ar rcs $@ $^
 
 $(BUILD)/hearth: $(MAIN) $(BUILD)/libfront.a $(BUILD)/libcore.a
-	$(LINK) -o $@ $(MAIN) $(BUILD)/libfront.a $(ALLCORE) $(LIBS)
+	$(Q)$(LINK) -o $@ $(MAIN) $(BUILD)/libfront.a $(ALLCORE) $(LIBS)
 $(BUILD)/unit: $(UNIT) $(BUILD)/libfront.a $(BUILD)/libcore.a
-	$(LINK) -o $@ $(UNIT) $(BUILD)/libfront.a $(ALLCORE) -lcriterion $(LIBS)
+	$(Q)$(LINK) -o $@ $(UNIT) $(BUILD)/libfront.a $(ALLCORE) -lcriterion $(LIBS)
 $(BUILD)/dbtests: $(DB) $(BUILD)/libfront.a $(BUILD)/libcore.a
-	$(LINK) -o $@ $(DB) $(BUILD)/libfront.a $(ALLCORE) -lcriterion $(LIBS)
+	$(Q)$(LINK) -o $@ $(DB) $(BUILD)/libfront.a $(ALLCORE) -lcriterion $(LIBS)
 $(BUILD)/bench: $(BENCH) $(BUILD)/libcore.a
-	$(LINK) -o $@ $(BENCH) $(ALLCORE) $(LIBS)
+	$(Q)$(LINK) -o $@ $(BENCH) $(ALLCORE) $(LIBS)
 $(BUILD)/fuzz-%: $(BUILD)/o/tests/fuzz/%.o $(BUILD)/libfront.a $(BUILD)/libcore.a
-	$(LINK) -fsanitize=fuzzer -o $@ $< $(BUILD)/libfront.a $(ALLCORE) $(LIBS)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $< $(BUILD)/libfront.a $(ALLCORE) $(LIBS)
 fuzzers: $(FUZZERS)
 tests: $(if $(UNIT),$(BUILD)/unit) $(if $(DB),$(BUILD)/dbtests)
 

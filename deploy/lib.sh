@@ -58,7 +58,8 @@ pg_init() {
 		# The workers' system user may be nobody but hearth_worker.
 		for r in postgres hearth_owner hearth_admin hearth_worker; do
 			printf 'hearth "%s" %s\n' "$me" "$r"
-			[ -z "$am_root" ] || printf 'hearth postgres %s\n' "$r"
+			[ "$me" = root ] || printf 'hearth root %s\n' "$r"
+			[ "$me" = postgres ] || printf 'hearth postgres %s\n' "$r"
 		done >"$data.new/pg_ident.conf"
 		[ -z "$am_root" ] || echo 'hearth hearth hearth_worker' >>"$data.new/pg_ident.conf"
 	fi
