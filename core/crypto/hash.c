@@ -1,0 +1,73 @@
+/* core/crypto/hash.c - digests, comparison and randomness; see crypto.h. */
+#include "core/crypto/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
+#include "core/base/b64.h"
+
+void
+sha256(const void *p, size_t n, unsigned char out[SHA256_LEN])
+{
+	if (EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) != 1)
+		abort();	/* out of memory */
+}
+
+const char *
+hmac_sha1_hex(struct arena *a, const char *key, const void *p, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char mac[EVP_MAX_MD_SIZE];
+	unsigned int len = 0;
+	char *hex;
+
+	if (HMAC(EVP_sha1(), key, (int)strlen(key), p, n, mac, &len) == NULL)
+		abort();
+	hex = arena_alloc(a, 2 * (size_t)len + 1);
+	for (unsigned int i = 0; i < len; i++) {
+		hex[2 * i] = digits[mac[i] >> 4];
+		hex[2 * i + 1] = digits[mac[i] & 15];
+	}
+	hex[2 * len] = '\0';
+	return hex;
+}
+
+bool
+ct_equal(const void *a, const void *b, size_t n)
+{
+	return CRYPTO_memcmp(a, b, n) == 0;
+}
+
+void
+random_bytes(void *p, size_t n)
+{
+	if (RAND_bytes(p, (int)n) != 1)
+		abort();
+}
+
+const char *
+random_token(struct arena *a, size_t bytes)
+{
+	unsigned char *p = arena_alloc(a, bytes);
+
+	random_bytes(p, bytes);
+	return b64url_encode(a, p, bytes);
+}
+
+const char *
+random_letters(struct arena *a, size_t n)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+	char *s = arena_alloc(a, n + 1);
+
+	for (size_t i = 0; i < n;) {
+		unsigned char r;
+
+		random_bytes(&r, 1);
+		if (r < 52 * 4)		/* the rest would favour the first letters */
+			s[i++] = letters[r % 52];
+	}
+	s[n] = '\0';
+	return s;
+}
