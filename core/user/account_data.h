@@ -12,7 +12,7 @@
 /* room: esc id, or NULL for global. *content is canonical JSON. M_NOT_FOUND when never set, or for an unknown room. */
 enum err account_data_get(struct ctx *cx, const char *room, const char *type, const char **content);
 /*
- * TX_RW. E_BAD_METHOD for the types that servers manage (m.fully_read,
+ * TX_RW. E_PROTECTED_TYPE (405) for the types that servers manage (m.fully_read,
  * m.push_rules): they have endpoints of their own. An unknown room: M_NOT_FOUND.
  */
 enum err account_data_set(struct ctx *cx, const char *room, const char *type, const struct json *content);

@@ -13,7 +13,10 @@
 
 void hash_gate_init(int slots);	/* by the master, before it forks; slots < 1 counts as 1 */
 
-/* password_hash() and password_check() of core/crypto, when a slot is free. Never inside a transaction. */
+/*
+ * password_hash() and password_check() of core/crypto, when a slot is free. Never inside a
+ * transaction. A hash of NULL (no such user, no password) is wrong, after as much work.
+ */
 const char *gated_password_hash(struct ctx *cx, const char *password);
 bool gated_password_check(struct ctx *cx, const char *password, const char *hash);
 

@@ -10,12 +10,19 @@
 
 #include "core/base/json.h"
 #include "core/ctx.h"
+#include "core/db/db.h"
 
 /* *value is JSON text. M_NOT_FOUND when the user or the field is missing. */
 enum err profile_get(struct ctx *cx, const char *user, const char *key, const char **value);
-/* All fields as an object. M_NOT_FOUND when the user has none and is not of this server. */
-enum err profile_get_all(struct ctx *cx, const char *user, struct json **out);
-/* What a member event carries: *name and *avatar as raw strings, NULL when unset. One round trip. */
+/* All fields, as the JSON text of an object. M_NOT_FOUND when the user has none and has no account here. */
+enum err profile_get_all(struct ctx *cx, const char *user, const char **out);
+/*
+ * What a member event carries: JSON strings, or NULL where unset. Queued, so that it travels with
+ * what the caller asks anyway: profile_queue_member(), db_run(), profile_take_member().
+ */
+void profile_queue_member(struct ctx *cx, struct rows *r, int64_t user_nid);
+void profile_take_member(struct ctx *cx, struct rows *r, struct json **name, struct json **avatar);
+/* The same in one round trip of its own, as raw strings. */
 enum err profile_for_member(struct ctx *cx, int64_t user_nid, const char **name, const char **avatar);
 /*
  * Sets a field of cx->user; value NULL removes it. TX_RW. M_BAD_JSON for a wrong type (displayname and avatar_url are strings),

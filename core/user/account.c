@@ -1,0 +1,203 @@
+/* core/user/account.c - accounts: names, creation, passwords. */
+#include "core/user/account.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "core/base/conf.h"
+#include "core/base/id.h"
+#include "core/base/json.h"
+#include "core/crypto/crypto.h"
+#include "core/db/db.h"
+#include "core/user/hash_gate.h"
+
+#define PASSWORD_MAX 512
+
+STMT(account_select,
+    "SELECT a.usr, n.body, a.localpart, a.password_hash, a.admin, a.kind = 'guest', a.deactivated_ts IS NOT NULL, a.locked"
+    " FROM account a JOIN name n ON n.nid = a.usr WHERE a.localpart = $1");
+
+/*
+ * The name may be known already (rooms mention users before they register), hence DO UPDATE, which returns the row
+ * in either case. The unique key of account.localpart decides between two at once.
+ */
+STMT(account_insert,
+    "WITH n AS (INSERT INTO name (body) VALUES ($1) ON CONFLICT (body) DO UPDATE SET body = excluded.body RETURNING nid),"
+    " a AS (INSERT INTO account (usr, localpart, password_hash, admin, created_ts)"
+    "  SELECT nid, $2, $3, $4, $5 FROM n RETURNING usr),"
+    " p AS (INSERT INTO profile (usr, key, value) SELECT usr, 'displayname', $6 FROM a)"
+    " SELECT usr FROM a");
+
+STMT(account_password_update, "UPDATE account SET password_hash = $2 WHERE usr = $1");
+
+/* The localpart that a typed name means, or NULL: a full id of another server, or no name at all. */
+static const char *
+localpart_of(struct ctx *cx, const char *name)
+{
+	const char *server;
+	char *s;
+
+	if (*name == '@') {
+		server = id_server(name);
+		if (server == NULL || strcmp(server, cx->conf->server_name) != 0)
+			return NULL;
+		name = id_localpart(cx->a, name);
+	}
+	s = arena_strdup(cx->a, name);
+	for (char *p = s; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return *s ? s : NULL;
+}
+
+enum err
+account_find(struct ctx *cx, const char *name, struct account *out)
+{
+	const char *localpart = localpart_of(cx, name);
+	struct rows r;
+	enum err e;
+
+	memset(out, 0, sizeof *out);
+	if (localpart == NULL)
+		return fail(cx, M_NOT_FOUND, "no such user");
+	if ((e = db_maybe(cx, &r, &account_select, P_TEXT(localpart))) != M_OK)
+		return e;
+	if (r.n == 0)
+		return fail(cx, M_NOT_FOUND, "no such user");
+	out->nid = db_i64(&r, 0);
+	out->user = db_text(&r, 1);
+	out->localpart = db_text(&r, 2);
+	out->password_hash = db_text(&r, 3);
+	out->admin = db_bool(&r, 4);
+	out->guest = db_bool(&r, 5);
+	out->deactivated = db_bool(&r, 6);
+	out->locked = db_bool(&r, 7);
+	return M_OK;
+}
+
+enum err
+account_name_check(struct ctx *cx, const char *username, bool privileged, const char **localpart)
+{
+	char *s = arena_strdup(cx->a, username);
+
+	for (char *p = s; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	if (!localpart_is_new(s))
+		return fail(cx, M_INVALID_USERNAME, "a user name is made of a-z, 0-9 and . _ = - / +");
+	if (strlen(s) + strlen(cx->conf->server_name) + 2 > ID_MAX)
+		return fail(cx, M_INVALID_USERNAME, "the user name is too long");
+	if (!privileged && *s == '_')
+		return fail(cx, M_INVALID_USERNAME, "names that begin with _ are reserved");
+	if (!privileged && s[strspn(s, "0123456789")] == '\0')
+		return fail(cx, M_INVALID_USERNAME, "names made of digits only are reserved");
+	*localpart = s;
+	return M_OK;
+}
+
+enum err
+account_name_free(struct ctx *cx, const char *localpart)
+{
+	struct rows r;
+	enum err e;
+
+	if ((e = db_maybe(cx, &r, &account_select, P_TEXT(localpart))) != M_OK)
+		return e;
+	return r.n ? fail(cx, M_USER_IN_USE, "this user name is taken") : M_OK;
+}
+
+const char *
+account_name_random(struct ctx *cx)
+{
+	const char *unused;
+	char *s = arena_strdup(cx->a, random_letters(cx->a, 14));
+
+	for (char *p = s; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	return account_name_check(cx, s, false, &unused) == M_OK ? s : NULL;
+}
+
+enum err
+account_password_ok(struct ctx *cx, const char *password)
+{
+	size_t n = strlen(password);
+
+	if (n == 0)
+		return fail(cx, M_WEAK_PASSWORD, "the password is empty");
+	if (n > PASSWORD_MAX)
+		return fail(cx, M_INVALID_PARAM, "the password is longer than %d bytes", PASSWORD_MAX);
+	return M_OK;
+}
+
+enum err
+account_create(struct ctx *cx, const struct account_new *n, struct account *out)
+{
+	struct json_out name;
+	struct rows r;
+	enum err e;
+
+	memset(out, 0, sizeof *out);
+	out->localpart = n->localpart;
+	out->user = arena_printf(cx->a, "@%s:%s", n->localpart, cx->conf->server_name);
+	out->admin = n->admin;
+	json_out_init(&name, cx->a);
+	json_str(&name, NULL, n->displayname ? n->displayname : n->localpart);
+	e = db_row(cx, &r, &account_insert, P_TEXT(out->user), P_TEXT(n->localpart), P_TEXT(n->password_hash),
+	    P_BOOL(n->admin), P_I64(cx->now), P_TEXT(name.b.s));
+	if (e == E_CONFLICT)
+		return fail(cx, M_USER_IN_USE, "this user name is taken");
+	if (e != M_OK)
+		return e;
+	out->nid = db_i64(&r, 0);
+	return M_OK;
+}
+
+enum err
+account_set_password(struct ctx *cx, int64_t usr, const char *hash)
+{
+	return db_exec(cx, NULL, &account_password_update, P_I64(usr), P_TEXT(hash));
+}
+
+/* ---- credentials */
+
+/* Nothing here takes third-party identifiers, but their forms must be told from a missing user (403, not 400). */
+enum err
+credentials_read(struct ctx *cx, const struct json *body, struct credentials *out)
+{
+	struct json *id = json_get(body, "identifier");
+	const char *type;
+
+	memset(out, 0, sizeof *out);
+	if (id != NULL && id->type != JSON_NULL) {
+		if ((type = json_get_str(id, "type")) == NULL)
+			return fail(cx, M_BAD_JSON, "identifier has no type");
+		if (strcmp(type, "m.id.user") == 0)
+			out->name = json_get_esc(cx->a, id, "user");
+		else if (strcmp(type, "m.id.thirdparty") == 0 || strcmp(type, "m.id.phone") == 0)
+			out->third_party = true;
+		else
+			return fail(cx, E_BAD_REQUEST, "unknown type of identifier");
+	} else if (json_get(body, "medium") != NULL && json_get(body, "address") != NULL) {
+		out->third_party = true;
+	} else {
+		out->name = json_get_esc(cx->a, body, "user");
+	}
+	if (out->name == NULL && !out->third_party)
+		return fail(cx, M_MISSING_PARAM, "who? `identifier` with a user is missing");
+	if (json_get(body, "password") == NULL)
+		return fail(cx, M_MISSING_PARAM, "password is missing");
+	if ((out->password = json_get_str(body, "password")) == NULL)
+		return fail(cx, M_BAD_JSON, "password is no string");
+	return M_OK;
+}
+
+enum err
+credentials_check(struct ctx *cx, const struct credentials *c, struct account *out)
+{
+	enum err e = M_NOT_FOUND;
+
+	memset(out, 0, sizeof *out);
+	if (!c->third_party && (e = account_find(cx, c->name, out)) != M_OK && e != M_NOT_FOUND)
+		return e;
+	if (strlen(c->password) > PASSWORD_MAX || !gated_password_check(cx, c->password, out->password_hash))
+		return fail(cx, M_FORBIDDEN, "wrong user name or password");
+	return M_OK;
+}

@@ -1,0 +1,82 @@
+/* core/user/login.c - logging in by password, changing it. */
+#include "core/user/login.h"
+
+#include <string.h>
+
+#include "core/base/log.h"
+#include "core/crypto/crypto.h"
+#include "core/db/db.h"
+#include "core/user/hash_gate.h"
+
+/*
+ * The hash was checked outside of any transaction; by now an administrator may have reset the password, locked or
+ * deactivated the account. These look again, holding the row: whoever comes later ends this session too.
+ */
+STMT(login_confirm,
+    "SELECT usr FROM account WHERE usr = $1 AND password_hash = $2 AND NOT locked AND deactivated_ts IS NULL FOR SHARE");
+STMT(login_rehash,
+    "UPDATE account SET password_hash = $3"
+    " WHERE usr = $1 AND password_hash = $2 AND NOT locked AND deactivated_ts IS NULL RETURNING usr");
+
+static enum err
+login_commit(struct ctx *cx, const struct account *acc, const char *rehashed, const struct login *l, struct session *out)
+{
+	struct rows r;
+	enum err e;
+
+	db_begin(cx, TX_RW);
+	if (rehashed)
+		db_queue(cx, &r, DB_MAYBE, &login_rehash, P_I64(acc->nid), P_TEXT(acc->password_hash), P_TEXT(rehashed));
+	else
+		db_queue(cx, &r, DB_MAYBE, &login_confirm, P_I64(acc->nid), P_TEXT(acc->password_hash));
+	if ((e = session_open(cx, out, l->device_id, l->device_name)) == M_OK && r.n == 0)
+		e = E_RETRY;
+	if (e == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK)
+		db_rollback(cx);
+	return e;
+}
+
+enum err
+login_password(struct ctx *cx, const struct login *l, struct session *out)
+{
+	const char *rehashed = NULL;
+	struct account acc;
+	enum err e;
+
+	if ((e = credentials_check(cx, &l->who, &acc)) != M_OK) {
+		if (e == M_FORBIDDEN)
+			log_info(cx, "login_refused");
+		return e;
+	}
+	if (acc.deactivated)
+		return fail(cx, M_USER_DEACTIVATED, "this account has been deactivated");
+	if (acc.locked) {
+		cx->err_extra = "\"soft_logout\":true";
+		return fail(cx, M_USER_LOCKED, "this account is locked");
+	}
+	if (password_wants_rehash(acc.password_hash))
+		rehashed = gated_password_hash(cx, l->who.password);
+	*out = (struct session){ .user = acc.user, .user_nid = acc.nid };
+	if ((e = login_commit(cx, &acc, rehashed, l, out)) == M_OK)
+		log_info(cx, "login_ok", LS("account", out->user), LS("device", out->device_id));
+	return e;
+}
+
+enum err
+password_change(struct ctx *cx, int64_t usr, int64_t keep_device, const char *password, bool logout_devices)
+{
+	const char *hash = gated_password_hash(cx, password);
+	enum err e;
+
+	db_begin(cx, TX_RW);
+	e = account_set_password(cx, usr, hash);
+	if (e == M_OK && logout_devices)
+		e = session_close_all(cx, usr, keep_device);
+	if (e == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK)
+		db_rollback(cx);
+	return e;
+}

@@ -1,0 +1,23 @@
+/*
+ * core/user/login.h - logging in by password (Client-Server API, "Legacy API" / "Login").
+ */
+#ifndef HEARTH_LOGIN_H
+#define HEARTH_LOGIN_H
+
+#include "core/base/json.h"
+#include "core/ctx.h"
+#include "core/user/account.h"
+#include "core/user/session.h"
+
+struct login {
+	struct credentials who;
+	const char *device_id, *device_name;	/* esc, or NULL */
+};
+
+/* Opens and ends its own transaction: no transaction may be open (hashing is slow on purpose). */
+enum err login_password(struct ctx *cx, const struct login *l, struct session *out);
+
+/* POST /account/password: sets it for usr and logs out the other devices if asked to. Own transaction, as above. */
+enum err password_change(struct ctx *cx, int64_t usr, int64_t keep_device, const char *password, bool logout_devices);
+
+#endif

@@ -1,0 +1,207 @@
+/* core/user/register.c - new accounts. */
+#include "core/user/register.h"
+
+#include <string.h>
+
+#include "core/base/conf.h"
+#include "core/base/log.h"
+#include "core/crypto/crypto.h"
+#include "core/db/db.h"
+#include "core/user/account.h"
+#include "core/user/hash_gate.h"
+#include "core/user/uia.h"
+
+#define NONCE_MS (60 * 1000)
+
+STMT(register_nonce_put, "INSERT INTO register_nonce (nonce, expires_ts) VALUES ($1, $2)");
+STMT(register_nonce_select, "SELECT 1 FROM register_nonce WHERE nonce = $1 AND expires_ts > $2");
+STMT(register_nonce_take, "DELETE FROM register_nonce WHERE nonce = $1");
+
+static const struct uia_flow register_flows[] = { { { "m.login.dummy" } } };
+
+/* Inside the transaction: the account and, unless inhibited, its first session. */
+static enum err
+create(struct ctx *cx, const struct registration *r, const struct account_new *n, struct session *out)
+{
+	struct account acc;
+	enum err e;
+
+	if ((e = account_create(cx, n, &acc)) != M_OK)
+		return e;
+	out->user = acc.user;
+	out->user_nid = acc.nid;
+	return r->inhibit_login ? M_OK : session_open(cx, out, r->device_id, r->device_name);
+}
+
+/* What made it possible can do so only once: the authentication session, or the nonce. */
+static enum err
+consume(struct ctx *cx, const struct uia *u, const char *nonce, const char *localpart)
+{
+	int64_t n;
+	enum err e;
+
+	if (u != NULL)
+		return uia_finish(cx, u, localpart);
+	if ((e = db_exec(cx, &n, &register_nonce_take, P_TEXT(nonce))) != M_OK)
+		return e;
+	return n ? M_OK : fail(cx, E_BAD_REQUEST, "unknown nonce");
+}
+
+static enum err
+create_committed(struct ctx *cx, const struct registration *r, const struct uia *u, const char *nonce, struct session *out)
+{
+	struct account_new n = { .displayname = r->displayname, .admin = r->admin };
+	enum err e;
+
+	*out = (struct session){ 0 };
+	if (r->username == NULL)
+		n.localpart = account_name_random(cx);
+	else if ((e = account_name_check(cx, r->username, r->privileged, &n.localpart)) != M_OK)
+		return e;
+	if (r->password != NULL)
+		n.password_hash = gated_password_hash(cx, r->password);
+	db_begin(cx, TX_RW);
+	if ((e = consume(cx, u, nonce, n.localpart)) == M_OK && (e = create(cx, r, &n, out)) == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK) {
+		db_rollback(cx);
+		return e;
+	}
+	log_info(cx, "account_created", LS("account", out->user));
+	return M_OK;
+}
+
+/*
+ * The answer to the request that made the account was lost: the same session with the same parameters gets
+ * another one, as a new login.
+ */
+static enum err
+answer_again(struct ctx *cx, const struct registration *r, const char *localpart, struct session *out)
+{
+	struct account acc;
+	enum err e;
+
+	*out = (struct session){ 0 };
+	if ((e = account_find(cx, localpart, &acc)) != M_OK)
+		return e;
+	if (acc.deactivated || acc.locked)
+		return fail(cx, M_USER_IN_USE, "this user name is taken");
+	out->user = acc.user;
+	out->user_nid = acc.nid;
+	if (r->inhibit_login)
+		return M_OK;
+	db_begin(cx, TX_RW);
+	if ((e = session_open(cx, out, r->device_id, r->device_name)) == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK)
+		db_rollback(cx);
+	return e;
+}
+
+static enum err
+registration_allowed(struct ctx *cx)
+{
+	switch (cx->conf->registration) {
+	case REG_OPEN:
+		return M_OK;
+	case REG_TOKEN:
+		return fail(cx, M_FORBIDDEN, "registration here needs a token from the administrator");
+	case REG_CLOSED:
+		break;
+	}
+	return fail(cx, M_FORBIDDEN, "registration is closed on this server");
+}
+
+enum err
+register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out)
+{
+	struct uia u = { .endpoint = "register", .flows = register_flows, .nflows = 1, .body = body };
+	const char *localpart, *made;
+	enum err e;
+
+	if ((e = registration_allowed(cx)) != M_OK ||
+	    (r->password != NULL && (e = account_password_ok(cx, r->password)) != M_OK) ||
+	    (r->username != NULL && (e = account_name_check(cx, r->username, r->privileged, &localpart)) != M_OK))
+		return e;
+	if ((e = uia_replay(cx, &u, &made)) != M_OK)
+		return e;
+	if (made != NULL)
+		return answer_again(cx, r, made, out);
+	if ((r->username != NULL && (e = account_name_free(cx, localpart)) != M_OK) || (e = uia_check(cx, &u)) != M_OK)
+		return e;
+	return create_committed(cx, r, &u, NULL, out);
+}
+
+enum err
+register_available(struct ctx *cx, const char *username)
+{
+	const char *localpart;
+	enum err e;
+
+	if ((e = registration_allowed(cx)) != M_OK ||
+	    (e = account_name_check(cx, username, false, &localpart)) != M_OK)
+		return e;
+	return account_name_free(cx, localpart);
+}
+
+/* ---- by shared secret */
+
+static enum err
+secret_known(struct ctx *cx)
+{
+	if (cx->conf->registration_shared_secret == NULL || *cx->conf->registration_shared_secret == '\0')
+		return fail(cx, E_BAD_REQUEST, "registration by shared secret is not enabled");
+	return M_OK;
+}
+
+enum err
+register_nonce_new(struct ctx *cx, const char **nonce)
+{
+	enum err e;
+
+	if ((e = secret_known(cx)) != M_OK)
+		return e;
+	*nonce = random_token(cx->a, 24);
+	return db_exec(cx, NULL, &register_nonce_put, P_TEXT(*nonce), P_I64(cx->now + NONCE_MS));
+}
+
+static bool
+mac_is_right(struct ctx *cx, const struct registration *r, const struct shared_secret *s)
+{
+	const char *want;
+	struct buf b;
+
+	buf_init(&b, cx->a);
+	buf_puts(&b, s->nonce);
+	buf_putc(&b, '\0');
+	buf_puts(&b, r->username);
+	buf_putc(&b, '\0');
+	buf_puts(&b, r->password);
+	buf_putc(&b, '\0');
+	buf_puts(&b, r->admin ? "admin" : "notadmin");
+	if (s->user_type != NULL) {
+		buf_putc(&b, '\0');
+		buf_puts(&b, s->user_type);
+	}
+	want = hmac_sha1_hex(cx->a, cx->conf->registration_shared_secret, b.s, b.n);
+	return strlen(s->mac) == strlen(want) && ct_equal(s->mac, want, strlen(want));
+}
+
+enum err
+register_by_secret(struct ctx *cx, const struct registration *r, const struct shared_secret *s, struct session *out)
+{
+	const char *localpart;
+	struct rows row;
+	enum err e;
+
+	if ((e = secret_known(cx)) != M_OK || (e = account_password_ok(cx, r->password)) != M_OK ||
+	    (e = account_name_check(cx, r->username, r->privileged, &localpart)) != M_OK)
+		return e;
+	if ((e = db_maybe(cx, &row, &register_nonce_select, P_TEXT(s->nonce), P_I64(cx->now))) != M_OK)
+		return e;
+	if (row.n == 0)
+		return fail(cx, E_BAD_REQUEST, "unknown nonce");
+	if (!mac_is_right(cx, r, s))
+		return fail(cx, M_FORBIDDEN, "the mac is wrong");
+	return create_committed(cx, r, NULL, s->nonce, out);
+}
