@@ -89,6 +89,7 @@ CREATE TABLE state (
 );
 CREATE INDEX state_ver ON state (room, line, until);
 CREATE INDEX state_pos ON state (room, pos) WHERE line = 0;
+CREATE INDEX state_tail ON state (pos) WHERE line = 0;
 CREATE INDEX state_member ON state (key) INCLUDE (room, membership)
 	WHERE type = 2 AND line = 0 AND until = 9223372036854775807;
 
@@ -119,6 +120,7 @@ CREATE TABLE local_member (
 ) WITH (fillfactor = 80);
 CREATE INDEX local_member_room ON local_member (room, membership);
 CREATE INDEX local_member_pos ON local_member (pos);
+CREATE INDEX local_member_joined ON local_member (usr) INCLUDE (room) WHERE membership = 2;
 CREATE TRIGGER pos BEFORE UPDATE ON local_member FOR EACH ROW EXECUTE FUNCTION stream_pos_touch();
 
 CREATE TABLE alias (
@@ -140,3 +142,4 @@ CREATE TABLE txn (
 	PRIMARY KEY (device, key)
 );
 CREATE INDEX txn_ts ON txn (ts);
+CREATE INDEX txn_event ON txn (event);	-- sync asks by event: who sent it under which id

@@ -1,0 +1,427 @@
+/* core/sync/ring.c - see ring.h. */
+#include "core/base/clock.h"
+#include "core/event/event.h"
+#include "core/sync/ring.h"
+
+#define BUCKETS 4096
+
+/* A generation of entries, oldest first. */
+struct gen {
+	struct arena *a;
+	struct position floor;	/* what it had not seen, up to the ring's position, is in this or a younger generation */
+	struct ring_entry *v;
+	size_t n;
+	int64_t born;		/* CLOCK_MONOTONIC ms */
+};
+
+/* A generation of users. */
+struct folk {
+	struct arena *a;
+	size_t n;
+	struct ring_user *bucket[BUCKETS];
+};
+
+struct ring {
+	struct arena *a;
+	struct gen *gen[2];	/* 0: the younger; NULL: none */
+	struct folk *folk[2];
+	struct position pos;	/* the last snapshot; epoch 0: none yet */
+	int64_t xip[POSITION_XIP_MAX];
+};
+
+/*
+ * Every branch is an index scan in the order of pos, so that no plan, however
+ * generic, reads a table; and an equality scan for what was in progress. The limit of
+ * each is RING_TAIL (a test compares): that many rows in all mean that some may be missing.
+ */
+#define TAIL(kind, columns, table)							\
+	"(SELECT " kind ", pos, " columns " FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
+	" UNION ALL (SELECT " kind ", pos, " columns " FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
+STMT(ring_tail,
+    TAIL("0", "room, 0::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
+    TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0") " UNION ALL "
+    TAIL("2", "room, usr, membership::bigint", "local_member WHERE true") " UNION ALL "
+    TAIL("3", "room, usr, (type = 'm.ignored_user_list')::int::bigint", "account_data WHERE true"));
+
+/* ---- small things */
+
+static int
+by_nid(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void
+nid_sort(int64_t *v, size_t n)
+{
+	if (n > 1)
+		qsort(v, n, sizeof *v, by_nid);
+}
+
+/* The place of nid: of the first element that is not smaller. */
+static size_t
+nid_place(const int64_t *v, size_t n, int64_t nid)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (v[mid] < nid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
+bool
+nid_in(const int64_t *v, size_t n, int64_t nid)
+{
+	size_t i = nid_place(v, n, nid);
+
+	return i < n && v[i] == nid;
+}
+
+bool
+position_includes(const struct position *p, const struct position *older)
+{
+	size_t i;
+
+	if (p->xmax < older->xmax)
+		return false;
+	for (i = 0; i < p->nxip; i++)
+		if (p->xip[i] < older->xmax && !nid_in(older->xip, older->nxip, p->xip[i]))
+			return false;
+	return true;
+}
+
+/* ---- generations */
+
+static struct gen *
+gen_new(const struct position *floor)
+{
+	struct arena *a = arena_new();
+	struct gen *g = arena_zalloc(a, sizeof *g);
+
+	g->a = a;
+	g->floor = *floor;
+	g->floor.xip = arena_calloc(a, floor->nxip + 1, sizeof *floor->xip);
+	if (floor->nxip)
+		memcpy(g->floor.xip, floor->xip, floor->nxip * sizeof *floor->xip);
+	g->v = arena_alloc(a, RING_MAX * sizeof *g->v);		/* its pages come when they are touched */
+	g->born = clock_mono_ms();
+	return g;
+}
+
+static void
+gen_turn(struct ring *g)
+{
+	if (g->gen[1])
+		arena_free(g->gen[1]->a);
+	g->gen[1] = g->gen[0];
+	g->gen[0] = gen_new(&g->pos);
+}
+
+static void
+folk_turn(struct ring *g)
+{
+	struct arena *a = arena_new();
+
+	if (g->folk[1])
+		arena_free(g->folk[1]->a);
+	g->folk[1] = g->folk[0];
+	g->folk[0] = arena_zalloc(a, sizeof *g->folk[0]);
+	g->folk[0]->a = a;
+}
+
+struct ring *
+ring_new(void)
+{
+	struct arena *a = arena_new();
+	struct ring *g = arena_zalloc(a, sizeof *g);
+
+	g->a = a;
+	return g;
+}
+
+static void
+ring_empty(struct ring *g)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (g->gen[i])
+			arena_free(g->gen[i]->a);
+		if (g->folk[i])
+			arena_free(g->folk[i]->a);
+		g->gen[i] = NULL;
+		g->folk[i] = NULL;
+	}
+}
+
+void
+ring_free(struct ring *g)
+{
+	if (!g)
+		return;
+	ring_empty(g);
+	arena_free(g->a);
+}
+
+/* ---- users */
+
+static struct ring_user *
+folk_find(struct folk *f, int64_t usr)
+{
+	struct ring_user *u = f ? f->bucket[(uint64_t)usr % BUCKETS] : NULL;
+
+	while (u && u->usr != usr)
+		u = u->next;
+	return u;
+}
+
+static int64_t *
+nid_copy(struct arena *a, const int64_t *v, size_t n, size_t cap)
+{
+	int64_t *w = arena_alloc(a, (cap + 1) * sizeof *w);
+
+	if (n)
+		memcpy(w, v, n * sizeof *w);
+	return w;
+}
+
+struct ring_user *
+ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n)
+{
+	struct ring_user *u;
+	struct folk *f;
+
+	if (!g->folk[0] || g->folk[0]->n >= RING_USERS || arena_used(g->folk[0]->a) > RING_USERS_BYTES)
+		folk_turn(g);
+	f = g->folk[0];
+	if (!(u = folk_find(f, usr))) {
+		u = arena_zalloc(f->a, sizeof *u);
+		u->usr = usr;
+		u->next = f->bucket[(uint64_t)usr % BUCKETS];
+		f->bucket[(uint64_t)usr % BUCKETS] = u;
+		f->n++;
+	}
+	u->cap = u->nrooms = n;
+	u->rooms = nid_copy(f->a, rooms, n, n);
+	nid_sort(u->rooms, n);
+	u->ignored_known = false;
+	return u;
+}
+
+void
+ring_user_ignores(struct ring *g, struct ring_user *u, const int64_t *users, size_t n)
+{
+	u->ignored = nid_copy(g->folk[0]->a, users, n, n);
+	nid_sort(u->ignored, n);
+	u->nignored = n;
+	u->ignored_known = true;
+}
+
+/* Who is asked for lives on in the younger generation. */
+struct ring_user *
+ring_user(struct ring *g, int64_t usr)
+{
+	struct ring_user *u = folk_find(g->folk[0], usr), *old, copy;
+
+	if (u || !(old = folk_find(g->folk[1], usr)))
+		return u;
+	copy = *old;
+	if (g->folk[0]->n >= RING_USERS || arena_used(g->folk[0]->a) > RING_USERS_BYTES) {
+		/* the next turn would free `old` under our hands */
+		struct arena *a = arena_new();
+
+		copy.rooms = nid_copy(a, old->rooms, old->nrooms, old->nrooms);
+		copy.ignored_known = false;
+		u = ring_user_put(g, usr, copy.rooms, copy.nrooms);
+		arena_free(a);
+		return u;
+	}
+	u = ring_user_put(g, usr, copy.rooms, copy.nrooms);
+	if (copy.ignored_known)
+		ring_user_ignores(g, u, copy.ignored, copy.nignored);
+	return u;
+}
+
+/* A membership changed: keeps the list of a known user exact. */
+static void
+user_patch(struct folk *f, int64_t usr, int64_t room, bool joined)
+{
+	struct ring_user *u = folk_find(f, usr);
+	size_t i;
+
+	if (!u)
+		return;
+	i = nid_place(u->rooms, u->nrooms, room);
+	if (i < u->nrooms && u->rooms[i] == room) {
+		if (!joined)
+			memmove(u->rooms + i, u->rooms + i + 1, (--u->nrooms - i) * sizeof *u->rooms);
+		return;
+	}
+	if (!joined)
+		return;
+	if (u->nrooms == u->cap) {
+		u->cap = u->cap + u->cap / 4 + 4;
+		u->rooms = nid_copy(f->a, u->rooms, u->nrooms, u->cap);
+	}
+	memmove(u->rooms + i + 1, u->rooms + i, (u->nrooms++ - i) * sizeof *u->rooms);
+	u->rooms[i] = room;
+}
+
+static void
+user_learn(struct ring *g, const struct ring_entry *en)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		struct ring_user *u;
+
+		if (en->kind == RING_MEMBER)
+			user_patch(g->folk[i], en->usr, en->room, en->value == MEM_JOIN);
+		else if (en->kind == RING_DATA && en->value && (u = folk_find(g->folk[i], en->usr)))
+			u->ignored_known = false;
+	}
+}
+
+/* ---- the tail */
+
+void
+ring_queue(struct ring *g, struct ctx *cx, struct rows *r)
+{
+	*r = (struct rows){ 0 };
+	if (g->pos.epoch)
+		db_queue(cx, r, DB_ANY, &ring_tail, P_POSITION(&g->pos));
+}
+
+static void
+ring_move(struct ring *g, const struct position *now)
+{
+	g->pos = *now;
+	g->pos.xip = g->xip;
+	memcpy(g->xip, now->xip, now->nxip * sizeof *now->xip);
+}
+
+static void
+ring_restart(struct ring *g, const struct position *now)
+{
+	ring_empty(g);
+	ring_move(g, now);
+	gen_turn(g);
+	folk_turn(g);
+}
+
+/*
+ * Of a room's events only the last by room_pos is kept. That is enough: the
+ * room's lock makes them commit in that order, so who has not seen all of them has not seen the last.
+ */
+static int
+by_room(const void *a, const void *b)
+{
+	const struct ring_entry *x = a, *y = b;
+
+	if (x->room != y->room)
+		return (x->room > y->room) - (x->room < y->room);
+	return (x->seen > y->seen) - (x->seen < y->seen);	/* room_pos, while sorting */
+}
+
+static size_t
+last_of_rooms(struct ring_entry *v, size_t n)
+{
+	size_t i, k = 0;
+
+	if (n > 1)
+		qsort(v, n, sizeof *v, by_room);
+	for (i = 0; i < n; i++)
+		if (i + 1 == n || v[i + 1].room != v[i].room)
+			v[k++] = v[i];
+	return k;
+}
+
+static bool
+same_state(const struct ring_entry *v, size_t n, const struct ring_entry *en)
+{
+	return n && v[n - 1].kind == RING_STATE && en->kind == RING_STATE && v[n - 1].room == en->room &&
+	    v[n - 1].pos == en->pos;
+}
+
+void
+ring_take(struct ring *g, struct rows *r, const struct position *now)
+{
+	struct gen *y;
+	size_t first, i;
+	int before = r->i;	/* the rows are gone through twice */
+
+	if (!g->pos.epoch || g->pos.epoch != now->epoch || g->pos.tag != now->tag || r->n >= RING_TAIL ||
+	    !position_includes(now, &g->pos)) {
+		ring_restart(g, now);
+		return;
+	}
+	if (g->gen[0]->n + (size_t)r->n > RING_MAX || clock_mono_ms() - g->gen[0]->born > RING_AGE_MS)
+		gen_turn(g);	/* its floor is where we still are */
+	y = g->gen[0];
+	first = y->n;
+	while (db_next(r))
+		if (db_i64(r, 0) == RING_EVENT)
+			y->v[y->n++] = (struct ring_entry){ .kind = RING_EVENT, .pos = db_i64(r, 1),
+			    .room = db_i64(r, 2), .seen = db_i64(r, 4) };
+	y->n = first + last_of_rooms(y->v + first, y->n - first);
+	for (r->i = before; db_next(r);) {
+		struct ring_entry en = { .kind = (int)db_i64(r, 0), .pos = db_i64(r, 1), .room = db_i64(r, 2),
+		    .usr = db_i64(r, 3), .value = (int)db_i64(r, 4) };
+
+		if (en.kind == RING_EVENT || same_state(y->v, y->n, &en))
+			continue;
+		user_learn(g, &en);
+		y->v[y->n++] = en;
+	}
+	for (i = first; i < y->n; i++)
+		y->v[i].seen = now->xmax;
+	ring_move(g, now);
+}
+
+/* ---- reading */
+
+bool
+ring_covers(const struct ring *g, const struct position *since)
+{
+	const struct gen *oldest = g->gen[1] ? g->gen[1] : g->gen[0];
+
+	return oldest && since->epoch == g->pos.epoch && since->tag == g->pos.tag &&
+	    position_includes(since, &oldest->floor);
+}
+
+void
+ring_start(struct ring_iter *it, const struct ring *g, const struct position *since)
+{
+	*it = (struct ring_iter){ .g = g, .since = since, .gen = 0, .i = g->gen[0] ? g->gen[0]->n : 0 };
+	it->stop = since->nxip ? since->xip[0] : since->xmax;
+}
+
+const struct ring_entry *
+ring_next(struct ring_iter *it)
+{
+	for (;;) {
+		const struct gen *y = it->g->gen[it->gen];
+		const struct ring_entry *en;
+
+		if (it->i == 0) {
+			if (it->gen == 1 || !it->g->gen[1])
+				return NULL;
+			it->gen = 1;
+			it->i = it->g->gen[1]->n;
+			continue;
+		}
+		en = &y->v[--it->i];
+		if (en->seen <= it->stop)	/* found by a snapshot that saw nothing that since had not seen */
+			return NULL;
+		if (position_new(it->since, en->pos))
+			return en;
+	}
+}
