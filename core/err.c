@@ -2,6 +2,7 @@
 #include "core/ctx.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 
 static const struct {
 	int status;

@@ -3,6 +3,9 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 /* Under AddressSanitizer what is not handed out is poisoned, and a gap follows every allocation. */
 #if defined(__SANITIZE_ADDRESS__)

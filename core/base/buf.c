@@ -2,6 +2,9 @@
 #include "core/base/buf.h"
 
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 static char empty[1];	/* what s points at before the first write; never written */
 

@@ -40,6 +40,8 @@ struct json_member {
 };
 
 #define JSON_MAX_DEPTH 100
+#define JSON_MAX_TEXT ((size_t)64 << 20)	/* longer: JSON_TOO_BIG. A tree takes up to 35 times its text */
+#define JSON_INT_MAX INT64_C(9007199254740991)	/* 2^53-1 */
 
 enum json_fault { JSON_OK, JSON_SYNTAX, JSON_TOO_DEEP, JSON_BAD_UTF8, JSON_TOO_BIG };
 
@@ -55,19 +57,26 @@ const char *json_get_str(const struct json *obj, const char *key);	/* raw; NULL 
 const char *json_get_esc(struct arena *a, const struct json *obj, const char *key); /* NULL if no string */
 int64_t json_get_int(const struct json *obj, const char *key, int64_t dflt);	/* dflt if no JSON_INT */
 bool json_get_bool(const struct json *obj, const char *key, bool dflt);
+struct json *json_get_by_esc(const struct json *obj, const char *esc_key);
 bool json_is(const struct json *v, enum json_type t);	/* false for NULL */
 bool json_str_eq(const struct json *v, const char *s);	/* v is a string equal to the C string s */
 bool json_equal(const struct json *a, const struct json *b); /* objects regardless of order */
 
-/* Building and changing trees (for events made here). Values are shared, not copied. */
+/*
+ * Building and changing trees (for events made here). Values are shared, not
+ * copied; keys and strings are copied. Containers keep room behind their last
+ * element: never copy a struct json by assignment, use json_copy().
+ */
 struct json *json_new_obj(struct arena *a);
 struct json *json_new_arr(struct arena *a);
 struct json *json_new_str(struct arena *a, const char *s);	/* from a raw C string */
+struct json *json_new_strn(struct arena *a, const char *s, size_t n);
 struct json *json_new_esc(struct arena *a, const char *esc);	/* from an esc string */
 struct json *json_new_int(struct arena *a, int64_t i);
 struct json *json_new_bool(struct arena *a, bool b);
 struct json *json_new_null(struct arena *a);
 void json_set(struct arena *a, struct json *obj, const char *key, struct json *v); /* adds or replaces */
+void json_set_esc(struct arena *a, struct json *obj, const char *esc_key, struct json *v);
 void json_del(struct json *obj, const char *key);
 void json_push(struct arena *a, struct json *arr, struct json *v);
 struct json *json_copy(struct arena *a, const struct json *v);	/* shallow: new top, shared children */
@@ -77,8 +86,15 @@ const char *json_esc_of(struct arena *a, const struct json *str);
 const char *esc_from_raw(struct arena *a, const char *s, size_t n);	/* s: valid UTF-8 */
 /* The raw bytes of an esc string, *n their number; NULL if esc is not well formed. */
 const char *esc_to_raw(struct arena *a, const char *esc, size_t *n);
+size_t esc_raw_len(const char *esc);	/* bytes of the raw string: what the size limits count */
+bool esc_equals_raw(const char *esc, const char *raw, size_t n);
+/* The raw byte at the start of s into *raw; returns the bytes it takes in s, 0 when that is not esc. s is not at its end. */
+size_t esc_step(const char *s, char *raw);
 
-/* Canonical JSON (Appendices, "Canonical JSON"): keys sorted, shortest form. JSON_NUM is written as it came. */
+/*
+ * Canonical JSON (Appendices, "Canonical JSON"): keys sorted, shortest form. A
+ * JSON_NUM that is an integer (-0, 1e10) is written as one, any other as it came.
+ */
 void json_canonical(struct buf *b, const struct json *v);
 const char *json_canonical_str(struct arena *a, const struct json *v, size_t *n /* may be NULL */);
 /* Are all numbers integers in [-(2^53)+1, 2^53-1]? (room version 6 and later demand it) */

@@ -1,0 +1,338 @@
+/*
+ * core/base/conf.c - THE table of settings, and its readers; see conf.h.
+ *
+ * A value comes from the file named by HEARTH_CONFIG, then from HEARTH_<NAME>, or for
+ * what is secret from the file named by HEARTH_<NAME>_FILE (containers hand
+ * secrets over so). All faults are told at once, not one per start.
+ */
+#include "core/base/conf.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <unistd.h>
+
+enum kind { STR, INT, BOOL, REGISTRATION, COST };
+
+static const struct setting {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	const char *dflt;
+	int64_t min, max;
+	const char *help;
+} settings[] = {
+#define S(name, kind, dflt, min, max, help) { #name, kind, offsetof(struct conf, name), dflt, min, max, help }
+	S(server_name, STR, "localhost", 1, 230, "What user ids end in. It cannot be changed once there are users."),
+	S(public_baseurl, STR, "https://localhost:8448", 1, 1000, "Where clients reach this server."),
+	S(database_url, STR, "dbname=hearth", 1, 4000, "How workers connect to PostgreSQL: a libpq conninfo or URL."),
+	S(migrate_database_url, STR, "", 0, 4000, "The same for the migrations, which make tables and roles. Empty: database_url."),
+	S(web_socket, STR, "unix:/run/hearth/web.sock", 5, 200, "Where nginx hands over short requests: unix:/path or tcp:host:port (a private network)."),
+	S(sync_socket, STR, "unix:/run/hearth/sync.sock", 5, 200, "The same for requests that may wait."),
+	S(run_dir, STR, "/run/hearth", 1, 90, "For other sockets and small files of running processes."),
+	S(metrics_listen, STR, "", 0, 200, "host:port of a private listener for /_hearth/metrics. Empty: none."),
+	S(sql_dir, STR, "", 0, 1000, "Where sql/ lies. Empty: beside the binary, or one directory above it."),
+	S(web_workers, INT, "0", 0, 256, "Processes for short requests. 0: twice the cores, at most 16."),
+	S(sync_workers, INT, "0", 0, 256, "Processes for sync. 0: as many as cores."),
+	S(jobs_workers, INT, "1", 0, 64, "Processes for background jobs."),
+	S(registration, REGISTRATION, "closed", 0, 0, "Who may register: open, token or closed."),
+	S(registration_shared_secret, STR, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
+	S(default_room_version, STR, "12", 1, 2, "The version of new rooms, 1 to 12."),
+	S(rate_limits, BOOL, "on", 0, 0, "on or off."),
+	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
+	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
+	S(max_request_bytes, INT, "1048576", 65536, 104857600, "The largest JSON body, in bytes."),
+	S(sync_timeout_max_ms, INT, "300000", 0, 3600000, "The longest that a sync may wait, in ms (nginx's fastcgi_read_timeout must be longer)."),
+	S(wake_interval_ms, INT, "5", 0, 1000, "The least time between two wake-ups to other containers, in ms."),
+	S(failpoint, STR, "", 0, 1000, "For tests: see core/base/failpoint.h."),
+	S(log_level, STR, "info", 1, 10, "debug, info, warn or error."),
+#undef S
+};
+#define NSETTINGS (sizeof(settings) / sizeof(*settings))
+
+static int
+complain(const char *where, const char *name, const char *why)
+{
+	fprintf(stderr, "hearth: %s %s: %s\n", where, name, why);
+	return -1;
+}
+
+/* Process lifetime, like all that is made here. */
+static char *
+keep(const char *s)
+{
+	char *p = strdup(s);
+
+	if (p == NULL)
+		abort();
+	return p;
+}
+
+static int
+set_int(const struct setting *s, const char *where, const char *text, int64_t *to)
+{
+	char *end;
+	long long v;
+
+	errno = 0;
+	v = strtoll(text, &end, 10);
+	if (*text == '\0' || *end != '\0' || errno != 0 || v < s->min || v > s->max) {
+		fprintf(stderr, "hearth: %s %s: \"%s\" is no number from %lld to %lld\n", where, s->name, text,
+		    (long long)s->min, (long long)s->max);
+		return -1;
+	}
+	*to = v;
+	return 0;
+}
+
+static int
+choose(const struct setting *s, const char *where, const char *text, const char *const *words, int *to)
+{
+	for (int i = 0; words[i] != NULL; i++)
+		if (strcasecmp(text, words[i]) == 0) {
+			*to = i;
+			return 0;
+		}
+	fprintf(stderr, "hearth: %s %s: \"%s\" is none of:", where, s->name, text);
+	for (int i = 0; words[i] != NULL; i++)
+		fprintf(stderr, " %s", words[i]);
+	fputc('\n', stderr);
+	return -1;
+}
+
+/* Stores text in the field; 0, or -1 after saying why not. */
+static int
+set(struct conf *c, const struct setting *s, const char *where, const char *text)
+{
+	static const char *const registrations[] = { "open", "token", "closed", NULL };
+	static const char *const costs[] = { "normal", "low", NULL };
+	static const char *const bools[] = { "off", "on", "false", "true", "0", "1", "no", "yes", NULL };
+	char *at = (char *)c + s->at;
+	int v;
+
+	switch (s->kind) {
+	case STR:
+		if ((int64_t)strlen(text) < s->min || (int64_t)strlen(text) > s->max)
+			return complain(where, s->name, *text == '\0' ? "must not be empty" : "too short or too long");
+		*(const char **)(void *)at = keep(text);
+		return 0;
+	case INT:
+		return set_int(s, where, text, (int64_t *)(void *)at);
+	case BOOL:
+		if (choose(s, where, text, bools, &v) != 0)
+			return -1;
+		*(bool *)at = v & 1;
+		return 0;
+	case REGISTRATION:
+		if (choose(s, where, text, registrations, &v) != 0)
+			return -1;
+		*(enum conf_registration *)(void *)at = (enum conf_registration)v;
+		return 0;
+	case COST:
+		if (choose(s, where, text, costs, &v) != 0)
+			return -1;
+		*(enum conf_cost *)(void *)at = (enum conf_cost)v;
+		return 0;
+	}
+	return -1;
+}
+
+static char *
+trim(char *s)
+{
+	char *end;
+
+	while (isspace((unsigned char)*s))
+		s++;
+	for (end = s + strlen(s); end > s && isspace((unsigned char)end[-1]);)
+		*--end = '\0';
+	return s;
+}
+
+static const struct setting *
+find(const char *name)
+{
+	for (size_t i = 0; i < NSETTINGS; i++)
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+	return NULL;
+}
+
+/* Lines of name = value; # begins a comment line. */
+static int
+read_file(struct conf *c, const char *path)
+{
+	char *line = NULL, *eq, *name, where[1100];
+	size_t cap = 0;
+	int bad = 0, n = 0;
+	FILE *f = fopen(path, "re");
+
+	if (f == NULL)
+		return complain("HEARTH_CONFIG", path, strerror(errno));
+	while (getline(&line, &cap, f) >= 0) {
+		const struct setting *s;
+
+		snprintf(where, sizeof(where), "%s:%d:", path, ++n);
+		name = trim(line);
+		if (*name == '\0' || *name == '#')
+			continue;
+		if ((eq = strchr(name, '=')) == NULL) {
+			bad |= complain(where, name, "no \"name = value\"");
+			continue;
+		}
+		*eq = '\0';
+		name = trim(name);
+		if ((s = find(name)) == NULL)
+			bad |= complain(where, name, "no such setting");
+		else
+			bad |= set(c, s, where, trim(eq + 1));
+	}
+	free(line);
+	fclose(f);
+	return bad;
+}
+
+/* HEARTH_<NAME>, or the first line of the file that HEARTH_<NAME>_FILE names. */
+static int
+read_environment(struct conf *c, const struct setting *s)
+{
+	char var[64] = "HEARTH_", *line = NULL;
+	const char *text;
+	size_t n = strlen(var), cap = 0;
+	int bad = 0;
+	FILE *f;
+
+	for (const char *p = s->name; *p != '\0' && n < sizeof(var) - 6; p++)
+		var[n++] = (char)toupper((unsigned char)*p);
+	if ((text = getenv(var)) != NULL)
+		return set(c, s, "environment", text);
+	memcpy(var + n, "_FILE", 6);
+	if ((text = getenv(var)) == NULL)
+		return 0;
+	if ((f = fopen(text, "re")) == NULL)
+		return complain(var, text, strerror(errno));
+	if (getline(&line, &cap, f) < 0)
+		bad = complain(var, text, "is empty");
+	else
+		bad = set(c, s, var, trim(line));
+	free(line);
+	fclose(f);
+	return bad;
+}
+
+/* Cores this process may use: by affinity, and by the cgroup's quota. */
+static int64_t
+cores(void)
+{
+	cpu_set_t set;
+	int64_t n = 1, quota, period;
+	FILE *f;
+
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	if ((f = fopen("/sys/fs/cgroup/cpu.max", "re")) != NULL) {
+		if (fscanf(f, "%ld %ld", &quota, &period) == 2 && quota > 0 && period > 0 && (quota + period - 1) / period < n)
+			n = (quota + period - 1) / period;
+		fclose(f);
+	}
+	return n < 1 ? 1 : n;
+}
+
+static const char *
+sql_dir_default(void)
+{
+	static const char *const beside[] = { "/sql", "/../sql", "/../share/hearth/sql" };
+	char exe[4000], path[4100], *slash;
+	ssize_t n = readlink("/proc/self/exe", exe, sizeof(exe) - 1);
+
+	if (n > 0) {
+		exe[n] = '\0';
+		if ((slash = strrchr(exe, '/')) != NULL)
+			*slash = '\0';
+		for (size_t i = 0; i < sizeof(beside) / sizeof(*beside); i++) {
+			snprintf(path, sizeof(path), "%s%s/migrations", exe, beside[i]);
+			if (access(path, R_OK) == 0) {
+				*strrchr(path, '/') = '\0';
+				return keep(path);
+			}
+		}
+	}
+	return "sql";
+}
+
+static int
+check_all(struct conf *c)
+{
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
+	long v;
+	char *end;
+	int bad = 0;
+	size_t i;
+
+	v = strtol(c->default_room_version, &end, 10);
+	if (*end != '\0' || v < 1 || v > 12)
+		bad |= complain("setting", "default_room_version", "is none of 1 to 12");
+	for (i = 0; i < 4 && strcmp(c->log_level, levels[i]) != 0; i++)
+		;
+	if (i == 4)
+		bad |= complain("setting", "log_level", "is none of debug, info, warn, error");
+	for (i = 0; i < 2; i++) {
+		const char *s = i == 0 ? c->web_socket : c->sync_socket;
+
+		if (strncmp(s, "unix:/", 6) != 0 && strncmp(s, "tcp:", 4) != 0)
+			bad |= complain("setting", i == 0 ? "web_socket" : "sync_socket", "is neither unix:/path nor tcp:host:port");
+		if (strncmp(s, "unix:", 5) == 0 && strlen(s) > 5 + 107)
+			bad |= complain("setting", i == 0 ? "web_socket" : "sync_socket", "paths of unix sockets end at 107 bytes");
+	}
+	for (const char *p = c->server_name; *p != '\0'; p++)
+		if (!isalnum((unsigned char)*p) && strchr(".-:[]", *p) == NULL) {
+			bad |= complain("setting", "server_name", "is no host name with an optional port");
+			break;
+		}
+	return bad;
+}
+
+const struct conf *
+conf_load(void)
+{
+	struct conf *c = calloc(1, sizeof(*c));
+	const char *file = getenv("HEARTH_CONFIG");
+	int bad = 0;
+
+	if (c == NULL)
+		abort();
+	for (size_t i = 0; i < NSETTINGS; i++)
+		if (settings[i].kind == STR)
+			*(const char **)(void *)((char *)c + settings[i].at) = settings[i].dflt;
+		else
+			bad |= set(c, &settings[i], "default", settings[i].dflt);
+	if (file != NULL && *file != '\0')
+		bad |= read_file(c, file);
+	for (size_t i = 0; i < NSETTINGS; i++)
+		bad |= read_environment(c, &settings[i]);
+	bad |= check_all(c);
+	if (bad != 0) {
+		free(c);
+		return NULL;
+	}
+	if (*c->migrate_database_url == '\0')
+		c->migrate_database_url = c->database_url;
+	if (*c->sql_dir == '\0')
+		c->sql_dir = sql_dir_default();
+	if (c->web_workers == 0)
+		c->web_workers = 2 * cores() < 16 ? 2 * cores() : 16;
+	if (c->sync_workers == 0)
+		c->sync_workers = cores();
+	return c;
+}
+
+void
+conf_print_example(void)
+{
+	puts("# Settings of Hearth. Each may also come from the environment, as HEARTH_<NAME>, or HEARTH_<NAME>_FILE for the\n"
+	    "# file that holds it. What is commented out stands at its default.");
+	for (size_t i = 0; i < NSETTINGS; i++)
+		if (strcmp(settings[i].name, "failpoint") != 0)
+			printf("\n# %s\n#%s = %s\n", settings[i].help, settings[i].name, settings[i].dflt);
+}
