@@ -1,0 +1,166 @@
+/* core/room/append_write.c - the writes of an append, all queued: they travel with COMMIT. */
+#include "core/jobs/jobs.h"
+#include "core/room/append_impl.h"
+#include "core/room/pdu.h"
+
+STMT(append_room_insert,
+    "INSERT INTO room (nid, id, version, public, last_room_pos, state_ver, extremities, depth, joined, invited, created_ts)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+STMT(append_room_update,
+    "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
+    " last_pos = stream_pos() WHERE nid = $1");
+STMT(append_events,
+    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, flags, id, content, pdu)"
+    " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), flags, id, content, pdu"
+    " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],"
+    " $10::bigint[], $11::text[], $12::text[], $13::text[])"
+    " u(nid, room_pos, ts, type, key, sender, ver, prev, flags, id, content, pdu)");
+STMT(append_state_close,
+    "UPDATE state SET until = $5 WHERE room = $1 AND line = 0 AND type = $2 AND key = $3 AND since = $4");
+STMT(append_state_insert,
+    "INSERT INTO state (room, line, type, key, since, until, event, membership)"
+    " SELECT $1, 0, type, key, since, until, event, NULLIF(membership, 0)"
+    " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"
+    " u(type, key, since, until, event, membership)");
+/* joined_pos stays when someone who was in the room is still in it, and when he leaves: it began his last stay. */
+STMT(append_local_member,
+    "INSERT INTO local_member AS m (usr, room, membership, event, room_pos, sender, stripped, joined_pos)"
+    " SELECT usr, $1, membership, event, room_pos, sender, stripped, CASE WHEN membership = 2 THEN stream_pos() END"
+    " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])"
+    " u(usr, membership, event, room_pos, sender, stripped)"
+    " ON CONFLICT (usr, room) DO UPDATE SET membership = excluded.membership, event = excluded.event,"
+    " room_pos = excluded.room_pos, sender = excluded.sender, stripped = excluded.stripped, oob_pdu = NULL, forgotten = false,"
+    " joined_pos = CASE WHEN excluded.membership = 2 AND m.membership <> 2 THEN stream_pos() ELSE m.joined_pos END");
+STMT(append_txn_insert, "INSERT INTO txn (device, key, event, txn_id, ts) VALUES ($1, $2, $3, $4, $5)");
+/* The original waits in redacted_original for a job to erase it; the first redaction stays the one that is named. */
+STMT(append_redacted,
+    "UPDATE event SET redacted_by = $2, redacted_original = json_build_array(content, pdu, flags)::text,"
+    " content = $3, pdu = $4, flags = $5 WHERE nid = $1 AND redacted_by IS NULL");
+
+static void
+write_room(struct append *ap)
+{
+	const struct room *r = &ap->room;
+	size_t n = ap->nleft + ap->nprev;
+	int64_t *ext = arena_alloc(ap->cx->a, (n + 1) * sizeof *ext);
+
+	for (size_t i = 0; i < ap->nprev; i++)
+		ext[i] = ap->prev[i].nid;
+	for (size_t i = 0; i < ap->nleft; i++)
+		ext[ap->nprev + i] = ap->left[i];
+	if (ap->fresh)
+		db_queue(ap->cx, NULL, DB_NONE, &append_room_insert, P_I64(r->nid), P_TEXT(r->id), P_TEXT(r->rv->id), P_BOOL(r->public),
+		    P_I64(r->last_room_pos), P_I64(r->state_ver), P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited),
+		    P_I64(ap->cx->now));
+	else
+		db_queue(ap->cx, NULL, DB_NONE, &append_room_update, P_I64(r->nid), P_I64(r->last_room_pos), P_I64(r->state_ver),
+		    P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited));
+}
+
+/* One bigint[] parameter out of n structs. */
+#define COLUMN(ap, n, expr)						\
+	__extension__({							\
+		int64_t *v_ = arena_alloc((ap)->cx->a, ((n) + 1) * sizeof *v_);	\
+		for (size_t i = 0; i < (n); i++)			\
+			v_[i] = (expr);					\
+		P_I64S(v_, n);						\
+	})
+
+static void
+write_events(struct append *ap)
+{
+	size_t n = ap->nmade;
+	struct made **m = ap->made;
+	struct pdu_columns *c = arena_alloc(ap->cx->a, n * sizeof *c);
+	const char **id = arena_alloc(ap->cx->a, n * sizeof *id), **content = arena_alloc(ap->cx->a, n * sizeof *content),
+	    **pdu = arena_alloc(ap->cx->a, n * sizeof *pdu);
+
+	for (size_t i = 0; i < n; i++) {
+		event_columns(ap->cx->a, &m[i]->ev, &c[i]);
+		id[i] = c[i].id;
+		content[i] = c[i].content;
+		pdu[i] = c[i].pdu;
+	}
+	db_queue(ap->cx, NULL, DB_NONE, &append_events, P_I64(ap->room.nid), COLUMN(ap, n, m[i]->nid), COLUMN(ap, n, m[i]->room_pos),
+	    COLUMN(ap, n, c[i].ts), COLUMN(ap, n, m[i]->type_nid), COLUMN(ap, n, m[i]->key_nid), COLUMN(ap, n, m[i]->sender_nid),
+	    COLUMN(ap, n, m[i]->ver), COLUMN(ap, n, m[i]->prev_state), COLUMN(ap, n, c[i].flags), P_TEXTS(id, n),
+	    P_TEXTS(content, n), P_TEXTS(pdu, n));
+}
+
+static void
+write_state(struct append *ap)
+{
+	const struct state_row *s = ap->rows;
+	size_t n = ap->nrows;
+
+	for (size_t i = 0; i < ap->ncloses; i++) {
+		const struct close_row *c = &ap->closes[i];
+		db_queue(ap->cx, NULL, DB_NONE, &append_state_close, P_I64(ap->room.nid), P_I64(c->type), P_I64(c->key), P_I64(c->since),
+		    P_I64(c->until));
+	}
+	if (n > 0)
+		db_queue(ap->cx, NULL, DB_NONE, &append_state_insert, P_I64(ap->room.nid), COLUMN(ap, n, s[i].type),
+		    COLUMN(ap, n, s[i].key), COLUMN(ap, n, s[i].since), COLUMN(ap, n, s[i].until), COLUMN(ap, n, s[i].event),
+		    COLUMN(ap, n, s[i].membership));
+}
+
+static void
+write_members(struct append *ap)
+{
+	const struct member_row *m = ap->members;
+	size_t n = ap->nmembers;
+	const char **stripped = arena_alloc(ap->cx->a, (n + 1) * sizeof *stripped);
+
+	for (size_t i = 0; i < n; i++) {
+		stripped[i] = m[i].stripped;
+		touch_user(ap->cx, m[i].user);
+	}
+	if (n > 0)
+		db_queue(ap->cx, NULL, DB_NONE, &append_local_member, P_I64(ap->room.nid), COLUMN(ap, n, m[i].user),
+		    COLUMN(ap, n, m[i].membership), COLUMN(ap, n, m[i].event), COLUMN(ap, n, m[i].room_pos), COLUMN(ap, n, m[i].sender),
+		    P_TEXTS(stripped, n));
+}
+
+void
+append_close(struct append *ap)
+{
+	if (ap->nmade == 0)
+		return;
+	if (ap->fresh)
+		write_room(ap);		/* before what refers to it */
+	write_events(ap);
+	write_state(ap);
+	write_members(ap);
+	if (!ap->fresh)
+		write_room(ap);
+	if (ap->txn_id != NULL)
+		db_queue(ap->cx, NULL, DB_NONE, &append_txn_insert, P_I64(ap->cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key),
+		    P_I64(ap->made[0]->nid), P_TEXT(ap->txn_id), P_I64(ap->cx->now));
+	touch_room(ap->cx, ap->room.nid);
+}
+
+#define ERASE_AFTER_MS (7 * 24 * 3600 * (int64_t)1000)
+
+enum err
+append_redact_target(struct append *ap)
+{
+	struct ctx *cx = ap->cx;
+	const struct room_event *t = ap->target;
+	const struct made *by = ap->made[ap->nmade - 1];
+	struct pdu_columns c = { t->id, ap->room.id, t->type, t->sender, t->state_key, t->ts, t->content, t->pdu, t->flags };
+	struct event ev, pruned;
+	enum err e;
+
+	if (t->because != NULL)
+		return M_OK;
+	if ((e = event_load(cx, ap->room.rv, &c, &ev)) != M_OK)
+		return e;
+	pruned = ev;
+	pruned.json = event_redact(cx->a, ap->room.rv, ev.json);
+	pruned.content = json_get(pruned.json, "content");
+	event_columns(cx->a, &pruned, &c);
+	db_queue(cx, NULL, DB_NONE, &append_redacted, P_I64(t->nid), P_I64(by->nid), P_TEXT(c.content), P_TEXT(c.pdu),
+	    P_I64((t->flags & ~EV_VERBATIM) | c.flags | EV_REDACTED));
+	job_add(cx, "redaction_erase", arena_printf(cx->a, "%lld", (long long)t->nid), NULL, cx->now + ERASE_AFTER_MS);
+	return M_OK;
+}

@@ -1,0 +1,271 @@
+/* core/room/member.c - see member.h. */
+#include "core/room/member.h"
+#include "core/base/conf.h"
+#include "core/base/id.h"
+#include "core/room/append.h"
+#include "core/user/account.h"
+#include "core/user/profile.h"
+
+STMT(member_rooms,
+    "SELECT r.id FROM local_member m JOIN room r ON r.nid = m.room WHERE m.usr = $1 AND m.membership = 2 ORDER BY r.nid");
+STMT(member_rooms_after,
+    "SELECT r.id, r.nid FROM local_member m JOIN room r ON r.nid = m.room WHERE m.usr = $1 AND m.membership = 2"
+    " AND m.room > $2 ORDER BY m.room LIMIT $3");
+STMT(member_forget_row,
+    "UPDATE local_member SET forgotten = true FROM room r WHERE r.id = $2 AND room = r.nid AND usr = $1"
+    " AND membership IN (4, 5) RETURNING room");
+STMT(member_row,
+    "SELECT m.membership FROM local_member m JOIN room r ON r.nid = m.room WHERE r.id = $2 AND m.usr = $1");
+
+static const enum membership becomes[] = {
+	[MEMBER_INVITE] = MEM_INVITE, [MEMBER_JOIN] = MEM_JOIN, [MEMBER_LEAVE] = MEM_LEAVE, [MEMBER_KICK] = MEM_LEAVE,
+	[MEMBER_BAN] = MEM_BAN, [MEMBER_UNBAN] = MEM_LEAVE,
+};
+
+enum err
+member_invitable(struct ctx *cx, const char *user)
+{
+	struct account acc;
+	enum err e;
+
+	if (!id_is_user(user))
+		return fail(cx, M_INVALID_PARAM, "user_id is not a user id");
+	if (strcmp(id_server(user), cx->conf->server_name) != 0)
+		return fail(cx, M_FORBIDDEN, "users of other servers cannot be invited: this server does not federate");
+	if ((e = account_find(cx, user, &acc)) != M_OK)
+		return e;
+	return strcmp(acc.user, user) == 0 ? M_OK : fail(cx, M_NOT_FOUND, "no such user");
+}
+
+void
+member_strip(struct json *content)
+{
+	json_del(content, "join_authorised_via_users_server");
+	json_del(content, "third_party_invite");
+}
+
+/* Display name and avatar as they are now; absent ones leave no key. */
+static void
+set_profile(struct ctx *cx, struct json *content, struct rows *profile)
+{
+	struct json *name, *avatar;
+
+	profile_take_member(cx, profile, &name, &avatar);
+	json_del(content, "displayname");
+	json_del(content, "avatar_url");
+	if (name != NULL)
+		json_set(cx->a, content, "displayname", name);
+	if (avatar != NULL)
+		json_set(cx->a, content, "avatar_url", avatar);
+}
+
+/* Guests join only where the room lets them (Client-Server API, "Guest Access"). */
+static enum err
+guest_may_join(const struct append *ap)
+{
+	const struct slot *s = append_state(ap, "m.room.guest_access", "");
+
+	if (s != NULL && json_str_eq(json_get(s->ev->content, "guest_access"), "can_join"))
+		return M_OK;
+	return fail(ap->cx, M_GUEST_ACCESS_FORBIDDEN, "guests may not join this room");
+}
+
+/*
+ * What the authorization rules leave open: they would let a kick "leave" someone who
+ * is not there, and lift a ban by a kick. *done: nothing is to be done.
+ */
+static enum err
+check_action(struct append *ap, enum member_action action, const char *target, bool *done)
+{
+	struct ctx *cx = ap->cx;
+	enum membership m = append_membership(ap, target);
+
+	*done = false;
+	switch (action) {
+	case MEMBER_JOIN:
+		*done = m == MEM_JOIN;
+		return !*done && cx->guest ? guest_may_join(ap) : M_OK;
+	case MEMBER_LEAVE:
+		*done = m == MEM_LEAVE;
+		return m != MEM_NONE ? M_OK : fail(cx, M_FORBIDDEN, "you are not in this room");
+	case MEMBER_KICK:
+		if (m == MEM_JOIN || m == MEM_INVITE || m == MEM_KNOCK)
+			return M_OK;
+		return fail(cx, M_FORBIDDEN, "that user is not in the room");
+	case MEMBER_UNBAN:
+		return m == MEM_BAN ? M_OK : fail(cx, M_FORBIDDEN, "that user is not banned");
+	case MEMBER_INVITE:
+	case MEMBER_BAN:
+		break;
+	}
+	return M_OK;
+}
+
+/* The same member event by the same sender again: nothing to say. */
+static bool
+says_nothing_new(const struct append *ap, const struct draft *d)
+{
+	const struct slot *s = append_state(ap, d->type, d->state_key);
+
+	return s != NULL && strcmp(s->ev->sender, ap->cx->user) == 0 && json_equal(s->ev->content, d->content);
+}
+
+enum err
+member_change(struct ctx *cx, enum member_action action, const char *room, const char *target, const struct json *reason)
+{
+	struct json *content = json_new_obj(cx->a);
+	struct draft d = { .type = "m.room.member", .state_key = target != NULL ? target : cx->user, .content = content };
+	bool wants_profile = action == MEMBER_JOIN || action == MEMBER_INVITE, done;
+	struct append ap;
+	struct rows profile;
+	int64_t nid = cx->user_nid;
+	enum err e;
+
+	if (!id_is_user(d.state_key))
+		return fail(cx, M_INVALID_PARAM, "user_id is not a user id");
+	if (action == MEMBER_INVITE &&
+	    ((e = member_invitable(cx, target)) != M_OK || (e = name_nid(cx, target, &nid)) != M_OK))
+		return e;
+	json_set(cx->a, content, "membership", json_new_str(cx->a, membership_name(becomes[action])));
+	if (reason != NULL)
+		json_set(cx->a, content, "reason", json_copy(cx->a, reason));
+	append_init(&ap, cx);
+	append_want_draft(&ap, &d);
+	if (action == MEMBER_INVITE)
+		append_want_stripped(&ap);
+	if (action == MEMBER_JOIN)
+		append_want(&ap, "m.room.guest_access", "");
+	if (wants_profile)
+		profile_queue_member(cx, &profile, nid);
+	if ((e = append_open(&ap, room)) != M_OK || (e = check_action(&ap, action, d.state_key, &done)) != M_OK)
+		return e;
+	if (done)
+		return M_OK;
+	if (wants_profile)
+		set_profile(cx, content, &profile);
+	if (says_nothing_new(&ap, &d))
+		return M_OK;
+	if ((e = append_event(&ap, &d, NULL)) != M_OK)
+		return e;
+	append_close(&ap);
+	return M_OK;
+}
+
+enum err
+member_put(struct ctx *cx, const char *room, const char *target, struct json *content, const char **event_id)
+{
+	struct draft d = { .type = "m.room.member", .state_key = target, .content = json_copy(cx->a, content) };
+	enum membership m = membership_of(json_get_str(content, "membership"));
+	const struct event *ev;
+	struct append ap;
+	enum err e;
+
+	if (m == MEM_NONE || m == MEM_KNOCK)
+		return fail(cx, M_BAD_JSON, "membership is missing or unknown");
+	if (!id_is_user(target))
+		return fail(cx, M_INVALID_PARAM, "the state key is not a user id");
+	if (m == MEM_INVITE && (e = member_invitable(cx, target)) != M_OK)
+		return e;
+	member_strip(d.content);
+	append_init(&ap, cx);
+	append_want_draft(&ap, &d);
+	append_want_stripped(&ap);
+	append_want(&ap, "m.room.guest_access", "");
+	if ((e = append_open(&ap, room)) != M_OK)
+		return e;
+	if (m == MEM_JOIN && cx->guest && append_membership(&ap, target) != MEM_JOIN && (e = guest_may_join(&ap)) != M_OK)
+		return e;
+	if (says_nothing_new(&ap, &d)) {
+		*event_id = append_state(&ap, d.type, target)->ev->id;
+		return M_OK;
+	}
+	if ((e = append_event(&ap, &d, &ev)) != M_OK)
+		return e;
+	append_close(&ap);
+	*event_id = ev->id;
+	return M_OK;
+}
+
+enum err
+member_forget(struct ctx *cx, const char *room)
+{
+	struct rows r, now;
+	enum err e;
+
+	db_queue(cx, &r, DB_MAYBE, &member_forget_row, P_I64(cx->user_nid), P_TEXT(room));
+	db_queue(cx, &now, DB_MAYBE, &member_row, P_I64(cx->user_nid), P_TEXT(room));
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	if (now.n == 0)
+		return fail(cx, M_FORBIDDEN, "you have not been in this room");
+	if (r.n == 0)
+		return fail(cx, E_BAD_REQUEST, "you are still in this room");
+	touch_user(cx, cx->user_nid);
+	return M_OK;
+}
+
+enum err
+member_joined_rooms(struct ctx *cx, const char ***ids, size_t *n)
+{
+	struct rows r;
+	enum err e;
+
+	*n = 0;
+	if ((e = db_query(cx, &r, &member_rooms, P_I64(cx->user_nid))) != M_OK)
+		return e;
+	*ids = arena_calloc(cx->a, (size_t)r.n + 1, sizeof **ids);
+	while (db_next(&r))
+		(*ids)[(*n)++] = db_text(&r, 0);
+	return M_OK;
+}
+
+static enum err
+refresh_one(struct ctx *cx, const char *room)
+{
+	struct draft d = { .type = "m.room.member", .state_key = cx->user };
+	struct append ap;
+	struct rows profile;
+	enum err e;
+
+	append_init(&ap, cx);
+	d.content = json_new_obj(cx->a);
+	json_set(cx->a, d.content, "membership", json_new_str(cx->a, "join"));
+	append_want_draft(&ap, &d);
+	profile_queue_member(cx, &profile, cx->user_nid);
+	if ((e = append_open(&ap, room)) != M_OK)
+		return e == M_FORBIDDEN ? M_OK : e;	/* blocked meanwhile */
+	const struct slot *now = append_state(&ap, d.type, cx->user);
+	if (now == NULL || now->membership != MEM_JOIN)
+		return M_OK;				/* left meanwhile */
+	d.content = json_copy(cx->a, now->ev->content);
+	member_strip(d.content);
+	json_del(d.content, "reason");
+	json_del(d.content, "is_direct");
+	set_profile(cx, d.content, &profile);
+	if (json_equal(json_get(d.content, "displayname"), json_get(now->ev->content, "displayname")) &&
+	    json_equal(json_get(d.content, "avatar_url"), json_get(now->ev->content, "avatar_url")))
+		return M_OK;
+	if ((e = append_event(&ap, &d, NULL)) != M_OK)
+		return e == M_FORBIDDEN ? M_OK : e;	/* a room may forbid it: its copy stays old */
+	append_close(&ap);
+	return M_OK;
+}
+
+enum err
+member_refresh(struct ctx *cx, int64_t after, int64_t *last)
+{
+	struct rows r;
+	enum err e;
+
+	*last = 0;
+	if ((e = db_query(cx, &r, &member_rooms_after, P_I64(cx->user_nid), P_I64(after), P_I64(MEMBER_REFRESH_ROOMS))) != M_OK)
+		return e;
+	while (db_next(&r)) {
+		if ((e = refresh_one(cx, db_text(&r, 0))) != M_OK)
+			return e;
+		*last = db_i64(&r, 1);
+	}
+	if (r.n < MEMBER_REFRESH_ROOMS)
+		*last = 0;
+	return M_OK;
+}
