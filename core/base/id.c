@@ -1,62 +1,74 @@
-/* core/base/id.c - see id.h. Ids are esc strings: a raw quote, backslash or control character stands there as an escape. */
+/* core/base/id.c - see id.h. */
 #include "core/base/id.h"
 
-#include <ctype.h>
+#include <arpa/inet.h>
+#include <string.h>
+
 #include "core/base/json.h"
 
-/* Raw bytes of an esc string: each escape counts as what it stands for (all of them are one byte of ASCII). */
-static size_t
-raw_len(const char *s)
-{
-	size_t n = 0;
+#define HASH_ID 43	/* unpadded base64 of 32 bytes */
 
-	for (; *s != '\0'; n++) {
-		if (*s != '\\')
-			s++;
-		else if (s[1] == 'u')
-			s += strnlen(s, 6);
-		else
-			s += s[1] != '\0' ? 2 : 1;
-	}
-	return n;
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
 }
 
 static bool
-all_of(const char *s, size_t n, const char *more)
+is_alnum(char c)
 {
-	for (size_t i = 0; i < n; i++)
-		if (!isalnum((unsigned char)s[i]) && (s[i] == '\0' || strchr(more, s[i]) == NULL))
-			return false;
-	return true;
+	return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
-/* host [":" port], the host a name, an IPv4 or an IPv6 address in brackets. Spec: Appendices, "Server Name". */
+/* dns-name, of which IPv4address is a part */
+static bool
+is_host(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!is_alnum(s[i]) && s[i] != '-' && s[i] != '.')
+			return false;
+	return n > 0;
+}
+
+static bool
+is_ipv6(const char *s, size_t n)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr six;
+
+	if (n >= sizeof(text))
+		return false;
+	memcpy(text, s, n);
+	text[n] = '\0';
+	return inet_pton(AF_INET6, text, &six) == 1;
+}
+
+static bool
+is_port(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+
+	return n >= 1 && n <= 5 && !s[n];
+}
+
 bool
 id_is_server(const char *s)
 {
-	size_t host, port;
-	const char *p;
+	const char *end;
 
+	if (strlen(s) > ID_MAX)
+		return false;
 	if (*s == '[') {
-		if ((p = strchr(s, ']')) == NULL)
+		end = strchr(s, ']');
+		if (!end || !is_ipv6(s + 1, (size_t)(end - s - 1)))
 			return false;
-		host = (size_t)(p - s) + 1;
-		if (host < 4 || host > 47)
-			return false;
-		for (size_t i = 1; i < host - 1; i++)
-			if (!isxdigit((unsigned char)s[i]) && s[i] != ':' && s[i] != '.')
-				return false;
+		end++;
 	} else {
-		host = strcspn(s, ":");
-		if (host == 0 || host > ID_MAX || !all_of(s, host, "-."))
+		end = strchrnul(s, ':');
+		if (!is_host(s, (size_t)(end - s)))
 			return false;
 	}
-	if (s[host] == '\0')
-		return true;
-	if (s[host] != ':')
-		return false;
-	port = strlen(s + host + 1);
-	return port >= 1 && port <= 5 && strspn(s + host + 1, "0123456789") == port;
+	return !*end || (*end == ':' && is_port(end + 1));
 }
 
 const char *
@@ -64,63 +76,69 @@ id_server(const char *s)
 {
 	const char *colon = strchr(s, ':');
 
-	return colon == NULL ? NULL : colon + 1;
+	return colon ? colon + 1 : NULL;
 }
 
 const char *
 id_localpart(struct arena *a, const char *s)
 {
-	return *s == '\0' ? "" : arena_strndup(a, s + 1, strcspn(s + 1, ":"));
+	return *s ? arena_strndup(a, s + 1, strcspn(s + 1, ":")) : "";
 }
 
+/* <sigil>localpart:domain. The only escape a localpart may not hold is that of NUL. */
 static bool
-has_nul(const char *s)
+is_common(const char *s, char sigil, size_t local_min)
 {
-	return strstr(s, "\\u0000") != NULL;
+	const char *server;
+
+	if (*s != sigil || !(server = id_server(s)) || (size_t)(server - s) < local_min + 2)
+		return false;
+	return !strstr(s, "\\u0000") && id_is_server(server) && esc_raw_len(s) <= ID_MAX;
 }
 
-/* sigil localpart ":" server, at most 255 raw bytes */
+/* <sigil> and a hash in base64: URL-safe from room version 4 on, standard in version 3. */
 static bool
-is_named(const char *s, char sigil)
+is_hash(const char *s, char sigil, bool standard)
 {
-	const char *server = id_server(s);
+	bool url = true, std = standard;
 
-	return *s == sigil && server != NULL && id_is_server(server) && raw_len(s) <= ID_MAX && !has_nul(s);
-}
-
-/* The form without a server name: sigil and a SHA-256 in base64. */
-static bool
-is_hash(const char *s, char sigil, const char *more)
-{
-	return *s == sigil && strlen(s) == 44 && all_of(s + 1, 43, more);
+	if (*s != sigil || strlen(s) != HASH_ID + 1)
+		return false;
+	while (*++s) {
+		url = url && (is_alnum(*s) || *s == '-' || *s == '_');
+		std = std && (is_alnum(*s) || *s == '+' || *s == '/');
+	}
+	return url || std;
 }
 
 bool
 id_is_user(const char *s)
 {
-	return is_named(s, '@');
+	return is_common(s, '@', 0);
 }
 
 bool
 id_is_room(const char *s)
 {
-	return is_named(s, '!') || is_hash(s, '!', "-_");
+	return is_common(s, '!', 1) || is_hash(s, '!', false);
 }
 
 bool
 id_is_alias(const char *s)
 {
-	return is_named(s, '#') && s[1] != ':';
+	return is_common(s, '#', 1);
 }
 
 bool
 id_is_event(const char *s)
 {
-	return is_named(s, '$') || is_hash(s, '$', "-_") || is_hash(s, '$', "+/");
+	return is_common(s, '$', 1) || is_hash(s, '$', true);
 }
 
 bool
 localpart_is_new(const char *s)
 {
-	return *s != '\0' && strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._=-/+") == strlen(s);
+	size_t n = strspn(s, "abcdefghijklmnopqrstuvwxyz0123456789._=-/+");
+
+	return n && !s[n];
 }

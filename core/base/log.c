@@ -1,113 +1,147 @@
-/* core/base/log.c - see log.h. A line is built in one buffer and leaves in one write(2), so lines of many processes do not mix. */
+/*
+ * core/base/log.c - one line is built on the stack and leaves by one write(2):
+ * lines of several processes on one pipe do not mix (PIPE_BUF). What does not
+ * fit is cut; a value can neither end its line nor invent a field.
+ */
 #include "core/base/log.h"
 
+#include <inttypes.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
-#include "core/base/clock.h"
+
 #include "core/ctx.h"
 
-#define LINE_MAX_ 4000
+struct line {
+	char s[PIPE_BUF];
+	size_t n;
+};
 
-static enum log_level lowest = LOG_INFO_;
-static const char *role = "";
+static enum log_level least = LOG_INFO_;
+static const char *role;
 
 void
 log_level_set(enum log_level lv)
 {
-	lowest = lv;
+	least = lv;
 }
 
 void
-log_role_set(const char *r)
+log_role_set(const char *name)
 {
-	role = r;
+	role = name;
 }
 
-struct line {
-	char s[LINE_MAX_ + 8];
-	size_t n;
-};
-
+/* The place of the newline stays free. */
 static void
 add(struct line *l, const char *s, size_t n)
 {
-	if (n > LINE_MAX_ - l->n)
-		n = LINE_MAX_ - l->n;
+	size_t room = sizeof(l->s) - 1 - l->n;
+
+	if (n > room)
+		n = room;
 	memcpy(l->s + l->n, s, n);
 	l->n += n;
 }
 
-/* A value as it is when it is plain, else in quotes: nothing in it can begin another field or line. */
 static void
-value(struct line *l, const char *s)
+add_quoted(struct line *l, const char *s)
 {
 	static const char hex[] = "0123456789abcdef";
-	bool plain = *s != '\0';
 
-	for (const unsigned char *p = (const unsigned char *)s; *p != '\0' && plain; p++)
-		plain = *p > ' ' && *p != '"' && *p != '=' && *p != '\\' && *p < 127;
-	if (plain) {
-		add(l, s, strlen(s));
-		return;
-	}
 	add(l, "\"", 1);
-	for (const unsigned char *p = (const unsigned char *)s; *p != '\0'; p++) {
-		char esc[4] = { '\\', 'x', hex[*p >> 4], hex[*p & 15] };
+	/* Room for the longest escape and the closing quote. */
+	for (; *s && l->n < sizeof(l->s) - 8; s++) {
+		unsigned char c = (unsigned char)*s;
 
-		if (*p == '"' || *p == '\\')
-			add(l, (char[]){ '\\', (char)*p }, 2);
-		else if (*p < ' ' || *p == 127)
-			add(l, esc, 4);
+		if (c == '"' || c == '\\')
+			add(l, (char[]){ '\\', *s }, 2);
+		else if (c == '\n')
+			add(l, "\\n", 2);
+		else if (c < 0x20 || c == 0x7f)
+			add(l, (char[]){ '\\', 'x', hex[c >> 4], hex[c & 15] }, 4);
 		else
-			add(l, (const char *)p, 1);
+			add(l, s, 1);
 	}
 	add(l, "\"", 1);
 }
 
-static void
-field(struct line *l, const char *key, const char *s)
+static bool
+needs_quotes(const char *s)
 {
-	if (s == NULL || *s == '\0')
+	for (; *s; s++)
+		if ((unsigned char)*s <= ' ' || *s == 0x7f || *s == '"' || *s == '=' || *s == '\\')
+			return true;
+	return false;
+}
+
+static void
+add_field(struct line *l, const char *key, const char *s)
+{
+	/* Left out as a whole: a field without a value, and one that has no room for its key. */
+	if (!s || !*s || l->n + strlen(key) + 16 > sizeof(l->s))
 		return;
 	add(l, " ", 1);
 	add(l, key, strlen(key));
 	add(l, "=", 1);
-	value(l, s);
+	if (needs_quotes(s))
+		add_quoted(l, s);
+	else
+		add(l, s, strlen(s));
+}
+
+static void
+add_number(struct line *l, const char *key, int64_t i)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, i);
+	add_field(l, key, text);
+}
+
+static void
+add_time(struct line *l)
+{
+	char text[40];
+	struct timespec t;
+	struct tm tm;
+	size_t n;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	gmtime_r(&t.tv_sec, &tm);
+	n = strftime(text, sizeof(text), "ts=%Y-%m-%dT%H:%M:%S", &tm);
+	n += (size_t)snprintf(text + n, sizeof(text) - n, ".%03dZ", (int)(t.tv_nsec / 1000000));
+	add(l, text, n);
 }
 
 void
 log_(enum log_level lv, const struct ctx *cx, const char *event, const struct log_field *f)
 {
-	static const char *const names[] = { "debug", "info", "warn", "error" };
+	static const char *const levels[] = { "debug", "info", "warn", "error" };
 	struct line l = { .n = 0 };
-	int64_t now = clock_ms();
-	time_t t = (time_t)(now / 1000);
-	struct tm tm;
-	char head[64];
 
-	if (lv < lowest)
+	if (lv < least)
 		return;
-	gmtime_r(&t, &tm);
-	l.n = strftime(head, sizeof(head), "ts=%Y-%m-%dT%H:%M:%S", &tm);
-	memcpy(l.s, head, l.n);
-	l.n += (size_t)snprintf(l.s + l.n, 16, ".%03dZ", (int)(now % 1000));
-	field(&l, "level", names[lv]);
-	field(&l, "role", role);
-	field(&l, "event", event);
-	if (cx != NULL) {
-		field(&l, "req", cx->req_id);
-		field(&l, "user", cx->user);
-		field(&l, "route", cx->route);
+	add_time(&l);
+	add_field(&l, "level", levels[lv]);
+	add_field(&l, "event", event);
+	add_field(&l, "role", role);
+	if (cx) {
+		add_field(&l, "req", cx->req_id);
+		add_field(&l, "route", cx->route);
+		add_field(&l, "user", cx->user);
 	}
-	for (; f->key != NULL; f++) {
-		if (f->s != NULL) {
-			field(&l, f->key, f->s);
-			continue;
-		}
-		snprintf(head, sizeof(head), "%lld", (long long)f->i);
-		field(&l, f->key, head);
+	for (; f->key; f++) {
+		if (f->s)
+			add_field(&l, f->key, f->s);
+		else
+			add_number(&l, f->key, f->i);
 	}
 	l.s[l.n++] = '\n';
+	/* Nobody is left to tell when this fails. */
 	if (write(STDERR_FILENO, l.s, l.n) < 0)
-		return;		/* nobody to tell */
+		return;
 }
