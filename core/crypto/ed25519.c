@@ -2,6 +2,8 @@
 #include "core/crypto/crypto.h"
 
 #include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
 
 struct signing_key *
 signing_key_new(const char *id, const unsigned char seed[ED25519_SEED])
