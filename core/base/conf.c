@@ -9,9 +9,14 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <sched.h>
 #include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+#include "core/base/cores.h"
+#include "core/base/id.h"
 
 enum kind { STR, INT, BOOL, REGISTRATION, COST };
 
@@ -32,6 +37,7 @@ static const struct setting {
 	S(sync_socket, STR, "unix:/run/hearth/sync.sock", 5, 200, "The same for requests that may wait."),
 	S(run_dir, STR, "/run/hearth", 1, 90, "For other sockets and small files of running processes."),
 	S(metrics_listen, STR, "", 0, 200, "host:port of a private listener for /_hearth/metrics. Empty: none."),
+	S(key_file, STR, "/var/lib/hearth/keys/signing.key", 1, 1000, "The server's signing key. Made at the first start; keep a backup."),
 	S(sql_dir, STR, "", 0, 1000, "Where sql/ lies. Empty: beside the binary, or one directory above it."),
 	S(web_workers, INT, "0", 0, 256, "Processes for short requests. 0: twice the cores, at most 16."),
 	S(sync_workers, INT, "0", 0, 256, "Processes for sync. 0: as many as cores."),
@@ -178,7 +184,8 @@ read_file(struct conf *c, const char *path)
 		if (*name == '\0' || *name == '#')
 			continue;
 		if ((eq = strchr(name, '=')) == NULL) {
-			bad |= complain(where, name, "no \"name = value\"");
+			/* The line is not shown: it may be half a password. */
+			bad |= complain(where, "this line", "is no \"name = value\"");
 			continue;
 		}
 		*eq = '\0';
@@ -193,7 +200,7 @@ read_file(struct conf *c, const char *path)
 	return bad;
 }
 
-/* HEARTH_<NAME>, or the first line of the file that HEARTH_<NAME>_FILE names. */
+/* HEARTH_<NAME>, or the first line of the file that HEARTH_<NAME>_FILE names. An empty variable counts as unset. */
 static int
 read_environment(struct conf *c, const struct setting *s)
 {
@@ -205,10 +212,10 @@ read_environment(struct conf *c, const struct setting *s)
 
 	for (const char *p = s->name; *p != '\0' && n < sizeof(var) - 6; p++)
 		var[n++] = (char)toupper((unsigned char)*p);
-	if ((text = getenv(var)) != NULL)
+	if ((text = getenv(var)) != NULL && *text != '\0')
 		return set(c, s, "environment", text);
 	memcpy(var + n, "_FILE", 6);
-	if ((text = getenv(var)) == NULL)
+	if ((text = getenv(var)) == NULL || *text == '\0')
 		return 0;
 	if ((f = fopen(text, "re")) == NULL)
 		return complain(var, text, strerror(errno));
@@ -219,24 +226,6 @@ read_environment(struct conf *c, const struct setting *s)
 	free(line);
 	fclose(f);
 	return bad;
-}
-
-/* Cores this process may use: by affinity, and by the cgroup's quota. */
-static int64_t
-cores(void)
-{
-	cpu_set_t set;
-	int64_t n = 1, quota, period;
-	FILE *f;
-
-	if (sched_getaffinity(0, sizeof(set), &set) == 0)
-		n = CPU_COUNT(&set);
-	if ((f = fopen("/sys/fs/cgroup/cpu.max", "re")) != NULL) {
-		if (fscanf(f, "%ld %ld", &quota, &period) == 2 && quota > 0 && period > 0 && (quota + period - 1) / period < n)
-			n = (quota + period - 1) / period;
-		fclose(f);
-	}
-	return n < 1 ? 1 : n;
 }
 
 static const char *
@@ -262,34 +251,40 @@ sql_dir_default(void)
 }
 
 static int
+check_word(const char *name, const char *value, const char *const *words)
+{
+	for (; *words != NULL; words++)
+		if (strcmp(value, *words) == 0)
+			return 0;
+	fprintf(stderr, "hearth: setting %s: \"%s\" does not exist\n", name, value);
+	return -1;
+}
+
+static int
+check_socket(const char *name, const char *s)
+{
+	if (strncmp(s, "unix:/", 6) != 0 && strncmp(s, "tcp:", 4) != 0)
+		return complain("setting", name, "is neither unix:/path nor tcp:host:port");
+	if (strncmp(s, "unix:", 5) == 0 && strlen(s) > 5 + 107)
+		return complain("setting", name, "paths of unix sockets end at 107 bytes");
+	return 0;
+}
+
+static int
 check_all(struct conf *c)
 {
-	static const char *const levels[] = { "debug", "info", "warn", "error" };
-	long v;
-	char *end;
+	static const char *const levels[] = { "debug", "info", "warn", "error", NULL };
+	static const char *const versions[] = { "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", NULL };
 	int bad = 0;
-	size_t i;
 
-	v = strtol(c->default_room_version, &end, 10);
-	if (*end != '\0' || v < 1 || v > 12)
-		bad |= complain("setting", "default_room_version", "is none of 1 to 12");
-	for (i = 0; i < 4 && strcmp(c->log_level, levels[i]) != 0; i++)
-		;
-	if (i == 4)
-		bad |= complain("setting", "log_level", "is none of debug, info, warn, error");
-	for (i = 0; i < 2; i++) {
-		const char *s = i == 0 ? c->web_socket : c->sync_socket;
-
-		if (strncmp(s, "unix:/", 6) != 0 && strncmp(s, "tcp:", 4) != 0)
-			bad |= complain("setting", i == 0 ? "web_socket" : "sync_socket", "is neither unix:/path nor tcp:host:port");
-		if (strncmp(s, "unix:", 5) == 0 && strlen(s) > 5 + 107)
-			bad |= complain("setting", i == 0 ? "web_socket" : "sync_socket", "paths of unix sockets end at 107 bytes");
-	}
-	for (const char *p = c->server_name; *p != '\0'; p++)
-		if (!isalnum((unsigned char)*p) && strchr(".-:[]", *p) == NULL) {
-			bad |= complain("setting", "server_name", "is no host name with an optional port");
-			break;
-		}
+	bad |= check_word("default_room_version", c->default_room_version, versions);
+	bad |= check_word("log_level", c->log_level, levels);
+	bad |= check_socket("web_socket", c->web_socket);
+	bad |= check_socket("sync_socket", c->sync_socket);
+	if (!id_is_server(c->server_name))
+		bad |= complain("setting", "server_name", "is no host name or address with an optional port");
+	if (strncmp(c->public_baseurl, "https://", 8) != 0 && strncmp(c->public_baseurl, "http://", 7) != 0)
+		bad |= complain("setting", "public_baseurl", "begins neither with https:// nor with http://");
 	return bad;
 }
 
@@ -321,9 +316,9 @@ conf_load(void)
 	if (*c->sql_dir == '\0')
 		c->sql_dir = sql_dir_default();
 	if (c->web_workers == 0)
-		c->web_workers = 2 * cores() < 16 ? 2 * cores() : 16;
+		c->web_workers = 2 * cores_allowed() < 16 ? 2 * cores_allowed() : 16;
 	if (c->sync_workers == 0)
-		c->sync_workers = cores();
+		c->sync_workers = cores_allowed();
 	return c;
 }
 
