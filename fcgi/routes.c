@@ -1,5 +1,6 @@
 /* fcgi/routes.c - every endpoint, once. */
 #include "fcgi/client/client.h"
+#include "fcgi/federation/federation.h"
 #include "fcgi/metrics.h"
 #include "fcgi/routes.h"
 
@@ -14,6 +15,57 @@
 /* body: KB that are read at most, 0: none. Keep the chapters of the specification together. */
 const struct route routes[] = {
 	/* method, path,		who,	rate,	tx,	body,	handler,	operationId */
+
+	/* ---- Server Discovery, Capabilities */
+	{ GET, "/.well-known/matrix/client",		ANYONE, R_FREE, TX_NONE, 0, cl_get_wellknown, "getWellknown" },
+	{ GET, "/.well-known/matrix/server",		ANYONE, R_FREE, TX_NONE, 0, fed_get_well_known, "getWellKnown" },
+	{ GET, "/_matrix/client/versions",		ANYONE, R_FREE, TX_NONE, 0, cl_get_versions, "getVersions" },
+	{ GET, C3 "/capabilities",			USER, R_READ, TX_NONE, 0, cl_get_capabilities, "getCapabilities" },
+
+	/* ---- Login, Account management, Devices */
+	{ GET, C3 "/login",				ANYONE, R_READ, TX_NONE, 0, cl_get_login_flows, "getLoginFlows" },
+	{ POST, C3 "/login",				ANYONE, R_LOGIN, TX_NONE, 64, cl_login, "login" },
+	{ GET, C3 "/login/fallback",			ANYONE, R_FREE, TX_NONE, 0, cl_login_fallback, "" },
+	{ POST, C3 "/logout",				LOCKED_USER, R_FREE, TX_RW, 64, cl_logout, "logout" },
+	{ POST, C3 "/logout/all",			LOCKED_USER, R_FREE, TX_RW, 64, cl_logout_all, "logout_all" },
+	{ POST, C3 "/register",				ANYONE, R_REGISTER, TX_NONE, 64, cl_register, "register" },
+	{ GET, C3 "/register/available",		ANYONE, R_REGISTER, TX_NONE, 0, cl_check_username_availability, "checkUsernameAvailability" },
+	{ GET, "/_synapse/admin/v1/register",		ANYONE, R_REGISTER, TX_NONE, 0, synapse_register_nonce, "" },
+	{ POST, "/_synapse/admin/v1/register",		ANYONE, R_REGISTER, TX_NONE, 64, synapse_register, "" },
+	{ GET, C3 "/account/whoami",			GUEST, R_READ, TX_NONE, 0, cl_get_token_owner, "getTokenOwner" },
+	{ POST, C3 "/account/password",			MAYBE_USER, R_LOGIN, TX_NONE, 64, cl_change_password, "changePassword" },
+	{ GET, C3 "/devices",				USER, R_FREE, TX_NONE, 0, cl_get_devices, "getDevices" },
+	{ GET, C3 "/devices/{deviceId}",		USER, R_FREE, TX_NONE, 0, cl_get_device, "getDevice" },
+	{ PUT, C3 "/devices/{deviceId}",		USER, R_FREE, TX_RW, 64, cl_update_device, "updateDevice" },
+	{ DEL, C3 "/devices/{deviceId}",		USER, R_FREE, TX_NONE, 64, cl_delete_device, "deleteDevice" },
+	{ POST, C3 "/delete_devices",			USER, R_FREE, TX_NONE, 256, cl_delete_devices, "deleteDevices" },
+
+	/* ---- User data */
+	{ GET, C3 "/profile/{userId}",			ANYONE, R_FREE, TX_NONE, 0, cl_get_user_profile, "getUserProfile" },
+	{ GET, C3 "/profile/{userId}/{keyName}",	ANYONE, R_FREE, TX_NONE, 0, cl_get_profile_field, "getProfileField" },
+	{ PUT, C3 "/profile/{userId}/{keyName}",	GUEST, R_WRITE, TX_RW, 128, cl_set_profile_field, "setProfileField" },
+	{ DEL, C3 "/profile/{userId}/{keyName}",	GUEST, R_WRITE, TX_RW, 64, cl_delete_profile_field, "deleteProfileField" },
+	{ GET, C3 "/user/{userId}/account_data/{type}",	USER, R_FREE, TX_NONE, 0, cl_get_account_data, "getAccountData" },
+	{ PUT, C3 "/user/{userId}/account_data/{type}",	USER, R_FREE, TX_RW, 1024, cl_set_account_data, "setAccountData" },
+	{ GET, C3 "/user/{userId}/rooms/{roomId}/account_data/{type}", USER, R_FREE, TX_NONE, 0, cl_get_account_data_per_room, "getAccountDataPerRoom" },
+	{ PUT, C3 "/user/{userId}/rooms/{roomId}/account_data/{type}", USER, R_FREE, TX_RW, 1024, cl_set_account_data_per_room, "setAccountDataPerRoom" },
+	{ POST, C3 "/user/{userId}/filter",		USER, R_FREE, TX_RW, 64, cl_define_filter, "defineFilter" },
+	{ GET, C3 "/user/{userId}/filter/{filterId}",	USER, R_FREE, TX_NONE, 0, cl_get_filter, "getFilter" },
+
+	/* ---- Push Rules */
+	{ GET, C3 "/pushrules/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules, "getPushRules" },
+	{ GET, C3 "/pushrules/global/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules_global, "getPushRulesGlobal" },
+	{ GET, C3 "/pushrules/global/{kind}/{ruleId}",	USER, R_FREE, TX_NONE, 0, cl_get_push_rule, "getPushRule" },
+	{ GET, C3 "/pushrules/global/{kind}/{ruleId}/actions", USER, R_FREE, TX_NONE, 0, cl_get_push_rule_actions, "getPushRuleActions" },
+	{ GET, C3 "/pushrules/global/{kind}/{ruleId}/enabled", USER, R_FREE, TX_NONE, 0, cl_is_push_rule_enabled, "isPushRuleEnabled" },
+
+	/* ---- VoIP, third-party networks */
+	{ GET, C3 "/voip/turnServer",			USER, R_READ, TX_NONE, 0, cl_get_turn_server, "getTurnServer" },
+	{ GET, C3 "/thirdparty/protocols",		USER, R_FREE, TX_NONE, 0, cl_get_protocols, "getProtocols" },
+
+	/* ---- Server-Server API: discovery and keys */
+	{ GET, "/_matrix/federation/v1/version",	ANYONE, R_FREE, TX_NONE, 0, fed_get_version, "getVersion" },
+	{ GET, "/_matrix/key/v2/server",		ANYONE, R_FREE, TX_NONE, 0, fed_get_server_key, "getServerKey" },
 
 	/* ---- of our own */
 	{ GET, "/_hearth/health",	ANYONE, R_FREE, TX_NONE, 0, hearth_health, "" },

@@ -65,15 +65,15 @@ login_password(struct ctx *cx, const struct login *l, struct session *out)
 }
 
 enum err
-password_change(struct ctx *cx, int64_t usr, int64_t keep_device, const char *password, bool logout_devices)
+password_change(struct ctx *cx, const struct uia *u, const char *password, bool logout_devices)
 {
 	const char *hash = gated_password_hash(cx, password);
 	enum err e;
 
 	db_begin(cx, TX_RW);
-	e = account_set_password(cx, usr, hash);
-	if (e == M_OK && logout_devices)
-		e = session_close_all(cx, usr, keep_device);
+	if ((e = uia_finish(cx, u, "")) == M_OK &&
+	    (e = account_set_password(cx, cx->user_nid, hash)) == M_OK && logout_devices)
+		e = session_close_all(cx, cx->user_nid, cx->device);
 	if (e == M_OK)
 		e = db_commit(cx);
 	if (e != M_OK)

@@ -8,6 +8,7 @@
 #include "core/ctx.h"
 #include "core/user/account.h"
 #include "core/user/session.h"
+#include "core/user/uia.h"
 
 struct login {
 	struct credentials who;
@@ -17,7 +18,7 @@ struct login {
 /* Opens and ends its own transaction: no transaction may be open (hashing is slow on purpose). */
 enum err login_password(struct ctx *cx, const struct login *l, struct session *out);
 
-/* POST /account/password: sets it for usr and logs out the other devices if asked to. Own transaction, as above. */
-enum err password_change(struct ctx *cx, int64_t usr, int64_t keep_device, const char *password, bool logout_devices);
+/* A new password for cx->user, as authorized by u; ends the sessions of his other devices if asked to. Own transaction, as above. */
+enum err password_change(struct ctx *cx, const struct uia *u, const char *password, bool logout_devices);
 
 #endif

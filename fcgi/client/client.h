@@ -10,4 +10,22 @@
 
 #include "fcgi/req.h"
 
+/* ---- login.c, register.c, admin_register.c */
+handler_fn cl_get_login_flows, cl_login, cl_login_fallback, cl_logout, cl_logout_all;
+handler_fn cl_register, cl_check_username_availability;
+handler_fn synapse_register_nonce, synapse_register;
+
+/* ---- account.c */
+handler_fn cl_get_token_owner, cl_change_password, cl_get_capabilities;
+handler_fn cl_get_devices, cl_get_device, cl_update_device, cl_delete_device, cl_delete_devices;
+
+/* ---- profile.c, account_data.c, filter.c, push_rules.c */
+handler_fn cl_get_user_profile, cl_get_profile_field, cl_set_profile_field, cl_delete_profile_field;
+handler_fn cl_get_account_data, cl_set_account_data, cl_get_account_data_per_room, cl_set_account_data_per_room;
+handler_fn cl_define_filter, cl_get_filter;
+handler_fn cl_get_push_rules, cl_get_push_rules_global, cl_get_push_rule, cl_get_push_rule_actions, cl_is_push_rule_enabled;
+
+/* ---- misc.c, wellknown.c */
+handler_fn cl_get_versions, cl_get_turn_server, cl_get_protocols, cl_get_wellknown;
+
 #endif

@@ -1,0 +1,53 @@
+/*
+ * core/jobs/cleanup.c - rows that have served their time.
+ *
+ * A clean-up is one statement that removes at most BATCH rows, the oldest first,
+ * so that no transaction lasts; a full batch comes back at once.
+ */
+#include "core/jobs/cleanup.h"
+
+#include "core/db/db.h"
+#include "core/jobs/jobs_impl.h"
+
+#define BATCH "1000"
+#define BATCH_ROWS 1000
+#define HOUR (3600 * 1000LL)
+#define DAY (24 * HOUR)
+
+/* Client-Server API, "Transaction identifiers": a client may repeat a request; nobody does so after a day. */
+STMT(cleanup_txn,
+    "DELETE FROM txn WHERE ctid = ANY (ARRAY(SELECT ctid FROM txn WHERE ts < $1 ORDER BY ts LIMIT " BATCH "))");
+STMT(cleanup_uia,
+    "DELETE FROM uia_session WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM uia_session WHERE created_ts < $1 ORDER BY created_ts LIMIT " BATCH "))");
+STMT(cleanup_nonce,
+    "DELETE FROM register_nonce WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM register_nonce WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
+/* An expired token is kept for a while: it is what tells a soft logout from an end. */
+STMT(cleanup_token,
+    "DELETE FROM access_token WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM access_token WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
+/* What was redacted is kept for moderators, by the time of the redaction. */
+STMT(cleanup_redacted,
+    "UPDATE event SET redacted_original = NULL WHERE nid = ANY (ARRAY("
+    " SELECT e.nid FROM event e JOIN event r ON r.nid = e.redacted_by"
+    " WHERE e.redacted_original IS NOT NULL AND r.ts < $1 ORDER BY r.nid LIMIT " BATCH "))");
+
+const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
+const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
+const struct cleanup cleanup_of_nonce = { &cleanup_nonce, 0 };
+const struct cleanup cleanup_of_token = { &cleanup_token, 30 * DAY };
+const struct cleanup cleanup_of_redacted = { &cleanup_redacted, 7 * DAY };
+
+enum err
+cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j)
+{
+	int64_t n;
+	enum err e;
+
+	if ((e = db_exec(cx, &n, c->stmt, P_I64(cx->now - c->age))) != M_OK)
+		return e;
+	if (n >= BATCH_ROWS)
+		j->again_ts = cx->now;
+	return M_OK;
+}

@@ -1,0 +1,18 @@
+/* core/jobs/cleanup.h - the clean-ups that jobs run; one per table whose rows end. */
+#ifndef HEARTH_CLEANUP_H
+#define HEARTH_CLEANUP_H
+
+#include <stdint.h>
+
+#include "core/ctx.h"
+
+struct cleanup {
+	const struct stmt *stmt;	/* $1: what is older goes */
+	int64_t age;			/* ms */
+};
+extern const struct cleanup cleanup_of_txn, cleanup_of_uia, cleanup_of_nonce, cleanup_of_token, cleanup_of_redacted;
+
+struct job;
+enum err cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j);
+
+#endif

@@ -1,0 +1,27 @@
+/* core/jobs/jobs_impl.h - what the loop and the kinds of jobs share. */
+#ifndef HEARTH_JOBS_IMPL_H
+#define HEARTH_JOBS_IMPL_H
+
+#include "core/ctx.h"
+
+struct job {
+	int64_t nid, gen;
+	const char *kind, *key, *args;
+	int attempts;		/* this one included */
+	int64_t again_ts;	/* set by run(): not done, go on at this time with args; 0: done */
+};
+
+struct cleanup;
+struct job_kind {
+	const char *name;
+	/* In a transaction (TX_RW), which the loop commits, with the removal of the row. NULL: cleanup tells what to do. */
+	enum err (*run)(struct ctx *cx, struct job *j);
+	int64_t every;		/* ms: it comes back by itself; 0: only when added */
+	const struct cleanup *cleanup;
+};
+extern const struct job_kind job_kinds[];
+extern const size_t njob_kinds;
+
+enum err profile_refresh_run(struct ctx *cx, struct job *j);
+
+#endif

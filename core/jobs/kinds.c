@@ -1,0 +1,16 @@
+/* core/jobs/kinds.c - every kind of job, once. */
+#include "core/jobs/cleanup.h"
+#include "core/jobs/jobs_impl.h"
+
+#define HOUR (3600 * 1000LL)
+
+const struct job_kind job_kinds[] = {
+	/* kind			run			every		cleanup */
+	{ "profile_refresh",	profile_refresh_run,	0,		NULL },
+	{ "txn_cleanup",	NULL,			HOUR,		&cleanup_of_txn },
+	{ "uia_cleanup",	NULL,			HOUR,		&cleanup_of_uia },
+	{ "nonce_cleanup",	NULL,			HOUR,		&cleanup_of_nonce },
+	{ "token_cleanup",	NULL,			24 * HOUR,	&cleanup_of_token },
+	{ "redacted_erase",	NULL,			6 * HOUR,	&cleanup_of_redacted },
+};
+const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

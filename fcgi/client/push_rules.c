@@ -1,0 +1,78 @@
+/* fcgi/client/push_rules.c - Push Rules: reading them. */
+#include "core/user/push_rules.h"
+#include "fcgi/client/client.h"
+
+/* GET /_matrix/client/v3/pushrules/ */
+enum err
+cl_get_push_rules(struct req *r)
+{
+	struct json *all;
+	enum err e;
+
+	if ((e = push_rules_get(&r->cx, &all)) != M_OK)
+		return e;
+	json_value(&r->out, NULL, all);
+	return M_OK;
+}
+
+/* GET /_matrix/client/v3/pushrules/global/ */
+enum err
+cl_get_push_rules_global(struct req *r)
+{
+	struct json *all;
+	enum err e;
+
+	if ((e = push_rules_get(&r->cx, &all)) != M_OK)
+		return e;
+	json_value(&r->out, NULL, json_get(all, "global"));
+	return M_OK;
+}
+
+static enum err
+find(struct req *r, struct json **rule)
+{
+	return push_rule_get(&r->cx, req_param(r, "kind"), req_param(r, "ruleId"), rule);
+}
+
+/* GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId} */
+enum err
+cl_get_push_rule(struct req *r)
+{
+	struct json *rule;
+	enum err e;
+
+	if ((e = find(r, &rule)) != M_OK)
+		return e;
+	json_value(&r->out, NULL, rule);
+	return M_OK;
+}
+
+/* GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled */
+enum err
+cl_is_push_rule_enabled(struct req *r)
+{
+	struct json *rule;
+	enum err e;
+
+	if ((e = find(r, &rule)) != M_OK)
+		return e;
+	json_obj(&r->out, NULL);
+	json_bool(&r->out, "enabled", json_get_bool(rule, "enabled", true));
+	json_end(&r->out);
+	return M_OK;
+}
+
+/* GET /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions */
+enum err
+cl_get_push_rule_actions(struct req *r)
+{
+	struct json *rule;
+	enum err e;
+
+	if ((e = find(r, &rule)) != M_OK)
+		return e;
+	json_obj(&r->out, NULL);
+	json_value(&r->out, "actions", json_get(rule, "actions"));
+	json_end(&r->out);
+	return M_OK;
+}

@@ -1,0 +1,52 @@
+/* fcgi/client/register.c - Account registration. */
+#include <string.h>
+
+#include "core/user/register.h"
+#include "fcgi/client/client.h"
+#include "fcgi/client/login.h"
+
+static enum err
+kind_check(struct req *r)
+{
+	const char *kind = req_query(r, "kind");
+
+	if (kind == NULL || strcmp(kind, "user") == 0)
+		return M_OK;
+	if (strcmp(kind, "guest") == 0)
+		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "this server has no guest accounts");
+	return fail(&r->cx, M_INVALID_PARAM, "kind is user or guest");
+}
+
+/* POST /_matrix/client/v3/register */
+enum err
+cl_register(struct req *r)
+{
+	struct registration reg = { 0 };
+	struct session s;
+	enum err e;
+
+	if ((e = kind_check(r)) != M_OK || (e = body_opt_str(r, "username", &reg.username)) != M_OK ||
+	    (e = body_opt_str(r, "password", &reg.password)) != M_OK ||
+	    (e = body_device(r, &reg.device_id, &reg.device_name)) != M_OK ||
+	    (e = body_opt_bool(r, "inhibit_login", false, &reg.inhibit_login)) != M_OK ||
+	    (e = register_user(&r->cx, &reg, r->body, &s)) != M_OK)
+		return e;
+	return reply_session(r, &s);
+}
+
+/* GET /_matrix/client/v3/register/available */
+enum err
+cl_check_username_availability(struct req *r)
+{
+	const char *username = req_query(r, "username");
+	enum err e;
+
+	if (username == NULL)
+		return fail(&r->cx, M_MISSING_PARAM, "username is missing");
+	if ((e = register_available(&r->cx, username)) != M_OK)
+		return e;
+	json_obj(&r->out, NULL);
+	json_bool(&r->out, "available", true);
+	json_end(&r->out);
+	return M_OK;
+}
