@@ -5,8 +5,8 @@
  * the raw path, refused wrong methods, found the user of the access token,
  * counted the rate, read and parsed the body, and opened the transaction. A
  * handler writes its answer with the json_ functions into r->out and returns
- * M_OK; or returns what fail() gave. The dispatcher commits, then answers: so a
- * handler has no effect outside the database, and may be run again (E_RETRY).
+ * M_OK; or returns what fail() gave. The dispatcher commits (on M_OK and E_REPLY_READY), then
+ * answers: so a handler has no effect outside the database, and may be run again (E_RETRY).
  */
 #ifndef HEARTH_REQ_H
 #define HEARTH_REQ_H
@@ -14,6 +14,7 @@
 #include "core/base/json.h"
 #include "core/ctx.h"
 #include "core/db/db.h"
+#include "fcgi/reply.h"
 
 enum http_method { HTTP_GET, HTTP_PUT, HTTP_POST, HTTP_DELETE, HTTP_OTHER };
 
@@ -23,6 +24,7 @@ enum access {
 	MAYBE_USER,	/* a token is looked at if given; a bad one is an error */
 	USER,		/* a user who is no guest */
 	GUEST,		/* a user or a guest */
+	LOCKED_USER,	/* a user, even one whose account is locked: logout */
 };
 enum rate { R_FREE, R_READ, R_WRITE, R_LOGIN, R_REGISTER };	/* rate classes, see core/user/ratelimit.h */
 enum body_kind { BODY_NONE, BODY_JSON /* an object; empty counts as {} */, BODY_RAW };
@@ -49,7 +51,7 @@ struct req {
 	const char *remote_addr;
 	const char *user_agent;
 	const char *token;	/* the access token as given, or NULL; never logged */
-	const char *txn_path;	/* what scopes a transaction id: method + decoded path */
+	const char *txn_path;	/* what scopes a transaction id: method, the row's path, the decoded parameters; the same for r0 and v3 */
 
 	struct { const char *name, *value; } params[REQ_PARAMS_MAX];	/* values: esc strings, decoded once */
 	int nparams;
@@ -61,11 +63,17 @@ struct req {
 	int status;		/* 200 unless a handler sets it */
 	struct json_out out;
 	const char *content_type;	/* default application/json */
-	struct { const char *name, *value; } headers[4];	/* further headers of the answer */
+	struct reply_header headers[4];	/* further headers of the answer */
 	int nheaders;
 
-	/* E_PARK: what park must remember; see core/sync/sync.h and fcgi/park.h */
+	/*
+	 * E_PARK: what park must remember (core/sync/sync.h, fcgi/park.h). With wait->next
+	 * NULL it was not computed yet: the front computes it (sync_compute) when it is its turn, and answers or parks
+	 * it then. So a handler of /sync checks its input, fills wait and returns E_PARK. A deadline that
+	 * is past (timeout=0) is answered at once.
+	 */
 	struct sync_wait *wait;
+	enum err body_fault;	/* the dispatcher's: why the body cannot be used; told after the token was judged */
 };
 
 const char *req_param(const struct req *r, const char *name);	/* of the path; never NULL for names in it */

@@ -106,6 +106,9 @@ const char *db_constraint(struct ctx *cx);	/* the constraint of the last E_CONFL
 /* Connections: one per process, opened at first use, opened again after it was lost. */
 struct db *db_open(const char *conninfo);	/* does not connect yet */
 void db_close(struct db *db);
+void db_role_set(const char *role);	/* "web", "sync", …: application_name is "hearth <role>". Process lifetime */
+int db_backend_pid(const struct db *db);	/* of the server's process; 0: not connected */
+enum err db_alive(struct ctx *cx);	/* one round trip to see: M_OK or E_UNAVAILABLE */
 /* For the access log: since the last db_stats_reset(). */
 struct db_stats { int trips; int64_t rows; int64_t us; };
 void db_stats_reset(struct db *db);

@@ -28,7 +28,10 @@ struct sync_wait {
 	int kind;			/* 0: /sync, 1: /events */
 };
 size_t sync_wait_pack(struct arena *a, const struct sync_wait *w, void **out);
+/* The strings and rooms are copies in the arena. M_UNKNOWN: not such a record (another release's). Rooms come back sorted. */
 enum err sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_wait *w);
+/* Is it a request that may take long: an initial sync, all state, or a client that was away for minutes? */
+bool sync_wait_heavy(struct arena *a, const struct sync_wait *w);
 
 /* Checks since and filter of a fresh request: M_INVALID_PARAM and friends. Fills w->filter with JSON. */
 enum err sync_check(struct ctx *cx, struct sync_wait *w);
@@ -41,7 +44,7 @@ enum err sync_check(struct ctx *cx, struct sync_wait *w);
  */
 enum err sync_compute(struct ctx *cx, struct sync_wait **wait, size_t n, const char **body, size_t *body_n, enum err *err);
 
-/* The JSON of a time-out: only next_batch. Used by park; no database. */
-size_t sync_empty_body(const char *next, char *out, size_t max);
+/* The JSON of a time-out: for /sync only next_batch (w->next, or w->since if it never was computed). Used by park; no database. */
+const char *sync_empty_body(struct arena *a, const struct sync_wait *w, size_t *n);
 
 #endif

@@ -1,0 +1,37 @@
+/*
+ * fcgi/worker.h - the roles web and sync: one process, one request at a time.
+ *
+ *	worker_main	the loop: listener, returned batches, signals, half-sent requests
+ *	serve.c		one connection: parse, dispatch, answer, wake
+ *	waiters.c	requests that may wait: compute a batch, answer or park each
+ */
+#ifndef HEARTH_WORKER_H
+#define HEARTH_WORKER_H
+
+#include "core/ctx.h"
+#include "fcgi/park.h"
+#include "fcgi/shared.h"
+
+struct worker {
+	const struct env *env;
+	struct arena *a;		/* rewound after every request */
+	struct db *db;
+	const struct signing_key *key;
+};
+
+int worker_main(const struct env *env);
+
+/* A fresh context for one request or batch, on the worker's arena. */
+struct ctx worker_ctx(struct worker *w);
+
+/* Serves the request that waits in fd, and closes it (or hands it to park). */
+void serve(struct worker *w, int fd);
+
+/* Computes up to PARK_BATCH waiters; answers each or parks it; closes their fds. back: they come from park. */
+void waiters_run(struct worker *w, struct waiter *v, size_t n, bool back);
+
+/* The access line and the counters. route may be NULL (nothing matched). */
+void access_log(struct worker *w, const struct ctx *cx, size_t route, int status, int64_t started_us);
+size_t route_index(const struct route *rt);
+
+#endif
