@@ -9,7 +9,7 @@
 
 STMT(append_lock,
     "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked,"
-    " ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2))"
+    " ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint))"
     " FROM room WHERE id = $1 FOR NO KEY UPDATE");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
 STMT(append_state_rows,
@@ -31,7 +31,7 @@ STMT(append_target_row, "SELECT " ROOM_EVENT_COLS ", e.room = (SELECT nid FROM r
 STMT(append_whole,
     "SELECT e.nid, e.id, (SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender),"
     " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags FROM event e WHERE e.nid = ANY($1)");
-STMT(append_fresh, "SELECT nextval('room_nid_seq'), ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $1))");
+STMT(append_fresh, "SELECT nextval('room_nid_seq'), ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $1::bigint))");
 
 void
 append_init(struct append *ap, struct ctx *cx)
@@ -194,9 +194,8 @@ take_room(struct append *ap, const char *room_id)
 	struct rows *r = &ap->r_lock;
 	size_t n;
 
-	if (r->n == 0)
+	if (!db_next(r))
 		return fail(cx, M_FORBIDDEN, "you are not in this room");
-	db_next(r);
 	ap->room = (struct room){ .nid = db_i64(r, 0), .id = room_id, .rv = room_version_get(db_text(r, 1)),
 		.last_room_pos = db_i64(r, 2), .state_ver = db_i64(r, 3), .depth = db_i64(r, 4), .joined = db_i64(r, 5),
 		.invited = db_i64(r, 6), .public = db_bool(r, 7), .blocked = db_bool(r, 8) };
@@ -283,13 +282,13 @@ append_open(struct append *ap, const char *room_id)
 	if ((e = check_names(ap)) != M_OK)
 		return e;
 	names_queue(&ap->names);
-	db_queue(cx, &ap->r_lock, DB_MAYBE, &append_lock, P_TEXT(room_id), P_I64((int64_t)ap->nids));
+	db_queue(cx, &ap->r_lock, DB_ANY, &append_lock, P_TEXT(room_id), P_I64((int64_t)ap->nids));
 	queue_state(ap, room_id);
 	db_queue(cx, &ap->r_prev, DB_ANY, &append_prev, P_TEXT(room_id));
 	if (ap->txn_id != NULL)
-		db_queue(cx, &ap->r_txn, DB_MAYBE, &append_txn_row, P_I64(cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key));
+		db_queue(cx, &ap->r_txn, DB_ANY, &append_txn_row, P_I64(cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key));
 	if (ap->target_id != NULL)
-		db_queue(cx, &ap->r_target, DB_MAYBE, &append_target_row, P_TEXT(ap->target_id), P_TEXT(room_id));
+		db_queue(cx, &ap->r_target, DB_ANY, &append_target_row, P_TEXT(ap->target_id), P_TEXT(room_id));
 	if ((e = db_run(cx)) != M_OK || (e = take_room(ap, room_id)) != M_OK)
 		return e;
 	take_names(ap);

@@ -1,5 +1,4 @@
 /* core/room/append_write.c - the writes of an append, all queued: they travel with COMMIT. */
-#include "core/jobs/jobs.h"
 #include "core/room/append_impl.h"
 #include "core/room/pdu.h"
 
@@ -139,8 +138,6 @@ append_close(struct append *ap)
 	touch_room(ap->cx, ap->room.nid);
 }
 
-#define ERASE_AFTER_MS (7 * 24 * 3600 * (int64_t)1000)
-
 enum err
 append_redact_target(struct append *ap)
 {
@@ -161,6 +158,5 @@ append_redact_target(struct append *ap)
 	event_columns(cx->a, &pruned, &c);
 	db_queue(cx, NULL, DB_NONE, &append_redacted, P_I64(t->nid), P_I64(by->nid), P_TEXT(c.content), P_TEXT(c.pdu),
 	    P_I64((t->flags & ~EV_VERBATIM) | c.flags | EV_REDACTED));
-	job_add(cx, "redaction_erase", arena_printf(cx->a, "%lld", (long long)t->nid), NULL, cx->now + ERASE_AFTER_MS);
 	return M_OK;
 }

@@ -5,7 +5,6 @@
 #include "core/room/member.h"
 
 STMT(send_aliases_here, "SELECT a.alias FROM alias a JOIN room r ON r.nid = a.room WHERE a.alias = ANY($1) AND r.id = $2");
-STMT(send_erase_redacted, "UPDATE event SET redacted_original = NULL WHERE nid = $1 AND redacted_by IS NOT NULL");
 
 enum err
 room_send(struct ctx *cx, const char *room, const char *type, struct json *content, const struct txn *txn, const char **event_id)
@@ -177,10 +176,4 @@ room_put_state(struct ctx *cx, const char *room, const char *type, const char *s
 	append_close(&ap);
 	*event_id = ev->id;
 	return M_OK;
-}
-
-enum err
-room_erase_redacted(struct ctx *cx, int64_t event)
-{
-	return db_exec(cx, NULL, &send_erase_redacted, P_I64(event));
 }

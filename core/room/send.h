@@ -31,7 +31,4 @@ enum err room_redact(struct ctx *cx, const char *room, const char *event, struct
 enum err room_put_state(struct ctx *cx, const char *room, const char *type, const char *state_key, struct json *content,
     const char **event_id);
 
-/* Job: the original of a redacted event (nid in key) goes for good, 7 days later. */
-enum err room_erase_redacted(struct ctx *cx, int64_t event);
-
 #endif

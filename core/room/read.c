@@ -1,0 +1,256 @@
+/* core/room/read.c - timelines: messages, single events, their context. read_state.c has the state. */
+#include "core/room/read.h"
+#include "core/room/names.h"
+#include "core/room/read_impl.h"
+
+STMT(read_back,
+    "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos <= $2 AND e.room_pos > $3"
+    " ORDER BY e.room_pos DESC LIMIT $4");
+STMT(read_forth,
+    "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos > $2 AND e.room_pos <= $3"
+    " ORDER BY e.room_pos LIMIT $4");
+STMT(read_one, "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.id = $1 AND e.room = $2 AND e.room_pos IS NOT NULL");
+STMT(read_boundary, "SELECT room_boundary($1, $2, $3, $4)");
+
+/* Filters may leave little of a page: further ones are read, but not for ever. */
+#define PAGES_MAX 8
+
+enum err
+read_token(struct ctx *cx, const struct access *acc, const char *token, int64_t *at)
+{
+	struct position p;
+	struct rows r;
+	enum err e;
+
+	if (room_token_read(token, at))
+		return M_OK;
+	if (!token_decode(cx->a, token, &p))
+		return fail(cx, M_INVALID_PARAM, "that is no token of this server");
+	if ((e = db_row(cx, &r, &read_boundary, P_I64(acc->room), P_I64(acc->last_room_pos), P_POSITION(&p))) != M_OK)
+		return e;
+	*at = db_i64(&r, 0);
+	return M_OK;
+}
+
+/* ---- a stretch of the timeline */
+
+static void
+page_queue(struct ctx *cx, struct page *pg, struct rows *r, int64_t want)
+{
+	if (pg->back)
+		db_queue(cx, r, DB_ANY, &read_back, P_I64(pg->acc->room), P_I64(pg->at), P_I64(pg->stop), P_I64(want));
+	else
+		db_queue(cx, r, DB_ANY, &read_forth, P_I64(pg->acc->room), P_I64(pg->at), P_I64(pg->stop), P_I64(want));
+}
+
+/* Takes what the reader may and wants to see; moves pg->at behind the last event looked at. */
+static void
+page_take(struct ctx *cx, struct page *pg, struct rows *r, int64_t want)
+{
+	struct room_event ev;
+
+	while (pg->n < pg->limit && db_next(r)) {
+		room_event_read(r, &ev);
+		pg->at = pg->back ? ev.room_pos - 1 : ev.room_pos;
+		pg->looked++;
+		if (visibility_allows(cx->a, pg->vis, &ev) && (pg->filter == NULL ||
+		    filter_event(pg->filter, pg->acc->id, ev.type, ev.sender, room_event_content(cx->a, &ev))))
+			pg->ev[pg->n++] = ev;
+	}
+	if (r->n < want && r->i >= r->n - 1)
+		pg->ended = true;
+}
+
+enum err
+page_read(struct ctx *cx, struct page *pg)
+{
+	int64_t want = (int64_t)pg->limit + 1;	/* one more tells whether there is more */
+	struct rows spans, r;
+	enum err e;
+
+	pg->ev = arena_alloc(cx->a, (pg->limit + 1) * sizeof *pg->ev);
+	if (pg->vis == NULL) {
+		pg->vis = arena_alloc(cx->a, sizeof *pg->vis);
+		visibility_queue(cx, &spans, &cx->user_nid, &pg->acc->room, 1);
+	} else {
+		spans.res = NULL;
+	}
+	for (int i = 0; i < PAGES_MAX && pg->n < pg->limit && !pg->ended; i++) {
+		page_queue(cx, pg, &r, want);
+		if ((e = db_run(cx)) != M_OK)
+			return e;
+		if (i == 0 && spans.res != NULL)
+			visibility_take(cx, &spans, &cx->user_nid, 1, pg->vis);
+		page_take(cx, pg, &r, want);
+	}
+	return M_OK;
+}
+
+enum err
+page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char *key)
+{
+	const char **txn = arena_calloc(cx->a, pg->n + 1, sizeof *txn);
+	enum err e;
+
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK)
+		return e;
+	json_arr(o, key);
+	for (size_t i = 0; i < pg->n; i++)
+		room_event_write(o, NULL, &pg->ev[i], pg->acc->id, cx->now, visibility_membership(cx->a, pg->vis, &pg->ev[i]), txn[i]);
+	json_end(o);
+	return M_OK;
+}
+
+/* ---- /messages */
+
+static int64_t
+version_after(const struct room_event *ev)
+{
+	return ev->at_ver + (ev->state_key != NULL);
+}
+
+/* Lazy loading: the member events of who speaks in the page, as they were at its newest event. */
+static enum err
+write_senders(struct ctx *cx, const struct page *pg, struct json_out *o)
+{
+	int64_t *users = arena_alloc(cx->a, (pg->n + 1) * sizeof *users), ver = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < pg->n; i++) {
+		bool known = false;
+		for (size_t k = 0; k < n; k++)
+			known = known || users[k] == pg->ev[i].sender_nid;
+		if (!known)
+			users[n++] = pg->ev[i].sender_nid;
+		if (version_after(&pg->ev[i]) > ver)
+			ver = version_after(&pg->ev[i]);
+	}
+	return n > 0 ? read_members_of(cx, pg->acc, users, n, ver, o) : M_OK;
+}
+
+enum err
+read_messages(struct ctx *cx, const char *room, const struct messages *q, struct json_out *o)
+{
+	struct access acc;
+	struct page pg = { .acc = &acc, .back = q->back, .filter = q->filter };
+	int64_t from, to = 0;
+	enum err e;
+
+	if ((e = access_open(cx, room, &acc)) != M_OK || (q->from != NULL && (e = read_token(cx, &acc, q->from, &from)) != M_OK) ||
+	    (q->to != NULL && (e = read_token(cx, &acc, q->to, &to)) != M_OK))
+		return e;
+	if (q->from == NULL)
+		from = q->back ? acc.top : INT64_MIN;
+	if (q->back)
+		pg.stop = q->to != NULL ? to : INT64_MIN;
+	else
+		pg.stop = q->to != NULL && to < acc.top ? to : acc.top;
+	pg.at = q->back && from > acc.top ? acc.top : from;
+	pg.limit = (size_t)(q->limit < READ_LIMIT_MAX ? q->limit : READ_LIMIT_MAX);
+	if ((e = page_read(cx, &pg)) != M_OK)
+		return e;
+	json_obj(o, NULL);
+	if ((e = page_write(cx, &pg, o, "chunk")) != M_OK)
+		return e;
+	/* Forwards the newest event is no end: there may be more tomorrow. */
+	if (!pg.ended || (!q->back && pg.looked > 0))
+		json_str(o, "end", room_token(cx->a, pg.at));
+	json_str(o, "start", q->from != NULL ? q->from : room_token(cx->a, q->back ? acc.top : 0));
+	if (q->filter != NULL && q->filter->lazy_members) {
+		json_arr(o, "state");
+		if ((e = write_senders(cx, &pg, o)) != M_OK)
+			return e;
+		json_end(o);
+	}
+	json_end(o);
+	return M_OK;
+}
+
+/* ---- /event, /context */
+
+static enum err
+find_event(struct ctx *cx, const char *room, const char *event_id, struct access *acc, struct visibility *vis, struct room_event *ev)
+{
+	struct rows r, spans;
+	enum err e;
+
+	if ((e = access_open(cx, room, acc)) != M_OK)
+		return e == M_FORBIDDEN ? fail(cx, M_NOT_FOUND, "there is no such event, or it is not for you") : e;
+	visibility_queue(cx, &spans, &cx->user_nid, &acc->room, 1);
+	db_queue(cx, &r, DB_ANY, &read_one, P_TEXT(event_id), P_I64(acc->room));
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	visibility_take(cx, &spans, &cx->user_nid, 1, vis);
+	if (db_next(&r))
+		room_event_read(&r, ev);
+	if (r.n == 0 || !visibility_allows(cx->a, vis, ev))
+		return fail(cx, M_NOT_FOUND, "there is no such event, or it is not for you");
+	return M_OK;
+}
+
+static enum err
+write_one(struct ctx *cx, const struct access *acc, struct visibility *vis, const struct room_event *ev, struct json_out *o,
+    const char *key)
+{
+	const char *txn = NULL;
+	enum err e;
+
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK)
+		return e;
+	room_event_write(o, key, ev, acc->id, cx->now, visibility_membership(cx->a, vis, ev), txn);
+	return M_OK;
+}
+
+enum err
+read_event(struct ctx *cx, const char *room, const char *event_id, struct json_out *o)
+{
+	struct access acc;
+	struct visibility vis;
+	struct room_event ev;
+	enum err e;
+
+	if ((e = find_event(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
+		return e;
+	return write_one(cx, &acc, &vis, &ev, o, NULL);
+}
+
+enum err
+read_context(struct ctx *cx, const char *room, const char *event_id, int64_t limit, const struct event_filter *f,
+    struct json_out *o)
+{
+	struct access acc;
+	struct visibility vis;
+	struct room_event ev;
+	struct page before = { .acc = &acc, .vis = &vis, .back = true, .filter = f, .stop = INT64_MIN };
+	struct page after = { .acc = &acc, .vis = &vis, .filter = f };
+	enum err e;
+
+	if ((e = find_event(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
+		return e;
+	limit = limit < READ_LIMIT_MAX ? limit : READ_LIMIT_MAX;
+	before.limit = (size_t)limit / 2;
+	before.at = ev.room_pos - 1;
+	after.limit = (size_t)limit - before.limit;
+	after.at = ev.room_pos;
+	after.stop = acc.top;
+	if ((e = page_read(cx, &before)) != M_OK || (e = page_read(cx, &after)) != M_OK)
+		return e;
+	const struct room_event *last = after.n > 0 ? &after.ev[after.n - 1] : &ev;
+	json_obj(o, NULL);
+	json_str(o, "end", room_token(cx->a, after.at));
+	if ((e = write_one(cx, &acc, &vis, &ev, o, "event")) != M_OK || (e = page_write(cx, &after, o, "events_after")) != M_OK ||
+	    (e = page_write(cx, &before, o, "events_before")) != M_OK)
+		return e;
+	json_str(o, "start", room_token(cx->a, before.at));
+	json_arr(o, "state");
+	if ((e = read_state_at(cx, &acc, version_after(last), f != NULL && f->lazy_members, o)) != M_OK)
+		return e;
+	if (f != NULL && f->lazy_members) {
+		before.ev[before.n++] = ev;	/* room for one more: page_read() */
+		if ((e = write_senders(cx, &before, o)) != M_OK)
+			return e;
+	}
+	json_end(o);
+	json_end(o);
+	return M_OK;
+}
