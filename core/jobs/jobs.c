@@ -10,10 +10,12 @@
 #include "core/jobs/jobs.h"
 
 #include <string.h>
+#include <sysexits.h>
 #include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/crypto/key_file.h"
 #include "core/db/db.h"
 #include "core/jobs/cleanup.h"
 #include "core/jobs/jobs_impl.h"
@@ -131,24 +133,34 @@ job_run_one(struct ctx *cx, bool *ok)
 	return 1;
 }
 
-int
-jobs_run_due(struct ctx *cx)
+/* All that is due, until *stop. -1: the database does not answer; else how many succeeded. */
+static int
+jobs_run_some(struct ctx *cx, const volatile sig_atomic_t *stop)
 {
 	struct arena_mark m = arena_mark(cx->a);
-	int n = 0, done;
-	bool ok;
+	int n = 0, done = 1;
 
-	do {
-		ok = false;
+	while (done > 0 && !*stop) {
+		bool ok = false;
+
 		memset(&cx->touched, 0, sizeof cx->touched);
 		cx->err_text = cx->err_extra = NULL;
+		cx->user = NULL;
 		done = job_run_one(cx, &ok);
 		n += ok;
 		if (ok)
 			wake_send(&cx->touched);
 		arena_rewind(cx->a, m);
-	} while (done > 0);
+	}
 	return done < 0 ? -1 : n;
+}
+
+int
+jobs_run_due(struct ctx *cx)
+{
+	static const volatile sig_atomic_t never;
+
+	return jobs_run_some(cx, &never);
 }
 
 /* ---- the loop */
@@ -181,4 +193,27 @@ jobs_ensure_recurring(struct ctx *cx)
 	const char **names = kind_names(cx, true, &n);
 
 	return db_exec(cx, NULL, &job_insert_recurring, P_TEXTS(names, n));
+}
+
+int
+jobs_main(const struct conf *conf, volatile sig_atomic_t *stop)
+{
+	struct ctx cx = { .a = arena_new(), .conf = conf, .key = signing_key_file(conf->key_file), .route = "jobs" };
+	bool ensured = false;
+
+	if (cx.key == NULL)
+		return EX_CONFIG;
+	cx.db = db_open(conf->database_url);
+	while (!*stop) {
+		struct arena_mark m = arena_mark(cx.a);
+
+		ensured = ensured || jobs_ensure_recurring(&cx) == M_OK;
+		arena_rewind(cx.a, m);
+		jobs_run_some(&cx, stop);
+		if (!*stop)
+			jobs_sleep(&cx);
+	}
+	db_close(cx.db);
+	arena_free(cx.a);
+	return 0;
 }

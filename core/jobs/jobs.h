@@ -2,10 +2,10 @@
  * core/jobs/jobs.h - work that follows a COMMIT: rows of the table job, and the loop of role `jobs` that runs them.
  *
  * A job is (kind, key, args). There is at most one waiting job per (kind, key):
- * adding it again while it waits changes nothing, so bursts melt together; a
- * job must therefore read what is true when it runs, not what was in args.
- * Every run is one transaction that also removes (or reschedules) the row. A
- * failure is tried again later, with growing pauses, up to 1 hour.
+ * adding it again while it waits moves it ahead at most, so bursts melt together;
+ * adding it while it runs makes it run once more. A job must therefore read what is
+ * true when it runs. Every run is one transaction that also removes (or reschedules)
+ * the row. A failure is tried again later, with growing pauses, up to 1 hour.
  */
 #ifndef HEARTH_JOBS_H
 #define HEARTH_JOBS_H
@@ -20,7 +20,7 @@ void job_add(struct ctx *cx, const char *kind, const char *key, const char *args
 /* Role `jobs`: runs until *stop; the job in hand is finished first. Returns the exit status. */
 int jobs_main(const struct conf *conf, volatile sig_atomic_t *stop);
 
-/* Runs what is due now, one after the other; returns how many succeeded. For the loop and for tests. */
+/* Runs what is due now, one after the other; how many succeeded, -1 when the database does not answer. */
 int jobs_run_due(struct ctx *cx);
 
 #endif

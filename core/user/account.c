@@ -163,6 +163,7 @@ enum err
 credentials_read(struct ctx *cx, const struct json *body, struct credentials *out)
 {
 	struct json *id = json_get(body, "identifier");
+	const struct json *named_in = NULL;	/* the object whose `user` it is */
 	const char *type;
 
 	memset(out, 0, sizeof *out);
@@ -170,7 +171,7 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 		if ((type = json_get_str(id, "type")) == NULL)
 			return fail(cx, M_BAD_JSON, "identifier has no type");
 		if (strcmp(type, "m.id.user") == 0)
-			out->name = json_get_esc(cx->a, id, "user");
+			named_in = id;
 		else if (strcmp(type, "m.id.thirdparty") == 0 || strcmp(type, "m.id.phone") == 0)
 			out->third_party = true;
 		else
@@ -178,10 +179,12 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 	} else if (json_get(body, "medium") != NULL && json_get(body, "address") != NULL) {
 		out->third_party = true;
 	} else {
-		out->name = json_get_esc(cx->a, body, "user");
+		named_in = body;
 	}
-	if (out->name == NULL && !out->third_party)
+	if (!out->third_party && json_get(named_in, "user") == NULL)
 		return fail(cx, M_MISSING_PARAM, "who? `identifier` with a user is missing");
+	if (!out->third_party && (out->name = json_get_esc(cx->a, named_in, "user")) == NULL)
+		return fail(cx, M_BAD_JSON, "user is no string");
 	if (json_get(body, "password") == NULL)
 		return fail(cx, M_MISSING_PARAM, "password is missing");
 	if ((out->password = json_get_str(body, "password")) == NULL)
