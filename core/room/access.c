@@ -20,7 +20,7 @@ world_readable(struct ctx *cx, const char *content)
 }
 
 enum err
-access_open(struct ctx *cx, const char *room, struct access *out)
+access_open(struct ctx *cx, const char *room, struct room_access *out)
 {
 	struct rows r;
 	enum err e;
@@ -29,7 +29,7 @@ access_open(struct ctx *cx, const char *room, struct access *out)
 		return e;
 	if (r.n == 0)
 		return fail(cx, M_FORBIDDEN, "you are not in this room");
-	*out = (struct access){ .room = db_i64(&r, 0), .id = room, .rv = room_version_get(db_text(&r, 1)),
+	*out = (struct room_access){ .room = db_i64(&r, 0), .id = room, .rv = room_version_get(db_text(&r, 1)),
 		.membership = (enum membership)db_i64(&r, 4), .last_room_pos = db_i64(&r, 2), .state_ver = db_i64(&r, 3) };
 	if (out->rv == NULL) {
 		log_error(cx, "room_version_unknown", LI("room", out->room));
@@ -48,7 +48,7 @@ access_open(struct ctx *cx, const char *room, struct access *out)
 }
 
 enum err
-access_joined(struct ctx *cx, const char *room, struct access *out)
+access_joined(struct ctx *cx, const char *room, struct room_access *out)
 {
 	enum err e = access_open(cx, room, out);
 

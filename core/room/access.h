@@ -11,7 +11,7 @@
 #include "core/event/event.h"
 #include "core/room/visibility.h"
 
-struct access {
+struct room_access {
 	int64_t room;			/* nid */
 	const char *id;			/* esc */
 	const struct room_version *rv;
@@ -21,8 +21,8 @@ struct access {
 	int64_t ver;	/* the state that he may see; -1: none */
 };
 /* One round trip. */
-enum err access_open(struct ctx *cx, const char *room, struct access *out);
+enum err access_open(struct ctx *cx, const char *room, struct room_access *out);
 /* The same, but only who is in the room now. */
-enum err access_joined(struct ctx *cx, const char *room, struct access *out);
+enum err access_joined(struct ctx *cx, const char *room, struct room_access *out);
 
 #endif

@@ -56,7 +56,7 @@ alias_insert(struct ctx *cx, const char *alias, int64_t room)
 enum err
 alias_create(struct ctx *cx, const char *alias, const char *room)
 {
-	struct access acc;
+	struct room_access acc;
 	enum err e;
 
 	if ((e = check(cx, alias)) != M_OK)
@@ -107,7 +107,7 @@ alias_delete(struct ctx *cx, const char *alias)
 enum err
 alias_list(struct ctx *cx, const char *room, const char ***aliases, size_t *n)
 {
-	struct access acc;
+	struct room_access acc;
 	struct rows r;
 	enum err e;
 

@@ -16,7 +16,7 @@ STMT(read_boundary, "SELECT room_boundary($1, $2, $3, $4)");
 #define PAGES_MAX 8
 
 enum err
-read_token(struct ctx *cx, const struct access *acc, const char *token, int64_t *at)
+read_token(struct ctx *cx, const struct room_access *acc, const char *token, int64_t *at)
 {
 	struct position p;
 	struct rows r;
@@ -131,7 +131,7 @@ write_senders(struct ctx *cx, const struct page *pg, struct json_out *o)
 enum err
 read_messages(struct ctx *cx, const char *room, const struct messages *q, struct json_out *o)
 {
-	struct access acc;
+	struct room_access acc;
 	struct page pg = { .acc = &acc, .back = q->back, .filter = q->filter };
 	int64_t from, to = 0;
 	enum err e;
@@ -169,7 +169,7 @@ read_messages(struct ctx *cx, const char *room, const struct messages *q, struct
 /* ---- /event, /context */
 
 static enum err
-find_event(struct ctx *cx, const char *room, const char *event_id, struct access *acc, struct visibility *vis, struct room_event *ev)
+find_event(struct ctx *cx, const char *room, const char *event_id, struct room_access *acc, struct visibility *vis, struct room_event *ev)
 {
 	struct rows r, spans;
 	enum err e;
@@ -189,7 +189,7 @@ find_event(struct ctx *cx, const char *room, const char *event_id, struct access
 }
 
 static enum err
-write_one(struct ctx *cx, const struct access *acc, struct visibility *vis, const struct room_event *ev, struct json_out *o,
+write_one(struct ctx *cx, const struct room_access *acc, struct visibility *vis, const struct room_event *ev, struct json_out *o,
     const char *key)
 {
 	const char *txn = NULL;
@@ -204,7 +204,7 @@ write_one(struct ctx *cx, const struct access *acc, struct visibility *vis, cons
 enum err
 read_event(struct ctx *cx, const char *room, const char *event_id, struct json_out *o)
 {
-	struct access acc;
+	struct room_access acc;
 	struct visibility vis;
 	struct room_event ev;
 	enum err e;
@@ -218,7 +218,7 @@ enum err
 read_context(struct ctx *cx, const char *room, const char *event_id, int64_t limit, const struct event_filter *f,
     struct json_out *o)
 {
-	struct access acc;
+	struct room_access acc;
 	struct visibility vis;
 	struct room_event ev;
 	struct page before = { .acc = &acc, .vis = &vis, .back = true, .filter = f, .stop = INT64_MIN };

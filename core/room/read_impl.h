@@ -8,7 +8,7 @@
 
 /* A stretch of a room's timeline for one reader. */
 struct page {
-	const struct access *acc;
+	const struct room_access *acc;
 	struct visibility *vis;		/* NULL: read along */
 	bool back;
 	int64_t at, stop;	/* back: at >= room_pos > stop; else at < room_pos <= stop. at moves on */
@@ -22,11 +22,11 @@ enum err page_read(struct ctx *cx, struct page *pg);
 enum err page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char *key);
 
 /* A token of either kind, as the room_pos after which it stands. */
-enum err read_token(struct ctx *cx, const struct access *acc, const char *token, int64_t *at);
+enum err read_token(struct ctx *cx, const struct room_access *acc, const char *token, int64_t *at);
 
 /* Into an open array: the state at a version; the member events of some users. */
-enum err read_state_at(struct ctx *cx, const struct access *acc, int64_t ver, bool but_members, struct json_out *o);
-enum err read_members_of(struct ctx *cx, const struct access *acc, const int64_t *users, size_t n, int64_t ver,
+enum err read_state_at(struct ctx *cx, const struct room_access *acc, int64_t ver, bool but_members, struct json_out *o);
+enum err read_members_of(struct ctx *cx, const struct room_access *acc, const int64_t *users, size_t n, int64_t ver,
     struct json_out *o);
 
 #endif

@@ -26,7 +26,7 @@ STMT(read_joined,
 STMT(read_version_behind, "SELECT at_ver FROM event WHERE room = $1 AND room_pos > $2 ORDER BY room_pos LIMIT 1");
 
 static void
-write_rows(struct ctx *cx, struct rows *r, const struct access *acc, struct json_out *o)
+write_rows(struct ctx *cx, struct rows *r, const struct room_access *acc, struct json_out *o)
 {
 	struct room_event ev;
 
@@ -37,7 +37,7 @@ write_rows(struct ctx *cx, struct rows *r, const struct access *acc, struct json
 }
 
 enum err
-read_state_at(struct ctx *cx, const struct access *acc, int64_t ver, bool but_members, struct json_out *o)
+read_state_at(struct ctx *cx, const struct room_access *acc, int64_t ver, bool but_members, struct json_out *o)
 {
 	struct rows r;
 	enum err e;
@@ -48,7 +48,7 @@ read_state_at(struct ctx *cx, const struct access *acc, int64_t ver, bool but_me
 }
 
 enum err
-read_members_of(struct ctx *cx, const struct access *acc, const int64_t *users, size_t n, int64_t ver, struct json_out *o)
+read_members_of(struct ctx *cx, const struct room_access *acc, const int64_t *users, size_t n, int64_t ver, struct json_out *o)
 {
 	struct rows r;
 	enum err e;
@@ -59,7 +59,7 @@ read_members_of(struct ctx *cx, const struct access *acc, const int64_t *users, 
 }
 
 static enum err
-open_state(struct ctx *cx, const char *room, struct access *acc)
+open_state(struct ctx *cx, const char *room, struct room_access *acc)
 {
 	enum err e = access_open(cx, room, acc);
 
@@ -71,7 +71,7 @@ open_state(struct ctx *cx, const char *room, struct access *acc)
 enum err
 read_state(struct ctx *cx, const char *room, struct json_out *o)
 {
-	struct access acc;
+	struct room_access acc;
 	enum err e;
 
 	if ((e = open_state(cx, room, &acc)) != M_OK)
@@ -86,7 +86,7 @@ enum err
 read_state_event(struct ctx *cx, const char *room, const char *type, const char *state_key, bool whole, struct json_out *o)
 {
 	struct room_event ev;
-	struct access acc;
+	struct room_access acc;
 	struct rows r;
 	enum err e;
 
@@ -113,7 +113,7 @@ read_membership(struct ctx *cx, const char *name, enum membership *out)
 }
 
 static enum err
-version_at(struct ctx *cx, const struct access *acc, const char *at, int64_t *ver)
+version_at(struct ctx *cx, const struct room_access *acc, const char *at, int64_t *ver)
 {
 	int64_t pos;
 	struct rows r;
@@ -135,7 +135,7 @@ read_members(struct ctx *cx, const char *room, const char *at, const char *membe
     struct json_out *o)
 {
 	enum membership only, but;
-	struct access acc;
+	struct room_access acc;
 	struct rows r;
 	int64_t ver;
 	enum err e;
@@ -155,7 +155,7 @@ read_members(struct ctx *cx, const char *room, const char *at, const char *membe
 enum err
 read_joined_members(struct ctx *cx, const char *room, struct json_out *o)
 {
-	struct access acc;
+	struct room_access acc;
 	struct rows r;
 	enum err e;
 
