@@ -9,12 +9,14 @@
 #include "core/base/arena.h"
 #include "core/base/conf.h"
 
+#define SHA1_LEN 20
 #define SHA256_LEN 32
 #define ED25519_SEED 32
 #define ED25519_SIG 64
 #define ED25519_PUB 32
 
 void sha256(const void *p, size_t n, unsigned char out[SHA256_LEN]);
+void sha1(const void *p, size_t n, unsigned char out[SHA1_LEN]);	/* for state resolution of room version 1 alone */
 /* lower-case hex of HMAC-SHA1: the shared-secret registration */
 const char *hmac_sha1_hex(struct arena *a, const char *key, const void *p, size_t n);
 bool ct_equal(const void *a, const void *b, size_t n);	/* constant time */

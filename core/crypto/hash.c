@@ -17,6 +17,13 @@ sha256(const void *p, size_t n, unsigned char out[SHA256_LEN])
 		abort();	/* out of memory */
 }
 
+void
+sha1(const void *p, size_t n, unsigned char out[SHA1_LEN])
+{
+	if (EVP_Digest(p, n, out, NULL, EVP_sha1(), NULL) != 1)
+		abort();	/* out of memory */
+}
+
 const char *
 hmac_sha1_hex(struct arena *a, const char *key, const void *p, size_t n)
 {
