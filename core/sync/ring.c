@@ -193,13 +193,19 @@ nid_copy(struct arena *a, const int64_t *v, size_t n, size_t cap)
 	return w;
 }
 
+static bool
+folk_full(const struct folk *f)
+{
+	return !f || f->n >= RING_USERS || arena_used(f->a) > RING_USERS_BYTES;
+}
+
 struct ring_user *
 ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n)
 {
 	struct ring_user *u;
 	struct folk *f;
 
-	if (!g->folk[0] || g->folk[0]->n >= RING_USERS || arena_used(g->folk[0]->a) > RING_USERS_BYTES)
+	if (folk_full(g->folk[0]))
 		folk_turn(g);
 	f = g->folk[0];
 	if (!(u = folk_find(f, usr))) {
@@ -217,10 +223,21 @@ ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n)
 }
 
 void
-ring_user_ignores(struct ring *g, struct ring_user *u, const int64_t *users, size_t n)
+ring_user_filter(struct ring *g, struct ring_user *u, const char *id, const char *filter)
 {
-	u->ignored = nid_copy(g->folk[0]->a, users, n, n);
-	nid_sort(u->ignored, n);
+	u->filter_id = arena_strdup(g->folk[0]->a, id);
+	u->filter = arena_strdup(g->folk[0]->a, filter);
+}
+
+void
+ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users, size_t n)
+{
+	struct arena *a = g->folk[0]->a;
+	size_t i;
+
+	u->ignored = arena_alloc(a, (n + 1) * sizeof *u->ignored);
+	for (i = 0; i < n; i++)
+		u->ignored[i] = arena_strdup(a, users[i]);
 	u->nignored = n;
 	u->ignored_known = true;
 }
@@ -229,24 +246,15 @@ ring_user_ignores(struct ring *g, struct ring_user *u, const int64_t *users, siz
 struct ring_user *
 ring_user(struct ring *g, int64_t usr)
 {
-	struct ring_user *u = folk_find(g->folk[0], usr), *old, copy;
+	struct ring_user *u = folk_find(g->folk[0], usr), *old;
 
-	if (u || !(old = folk_find(g->folk[1], usr)))
-		return u;
-	copy = *old;
-	if (g->folk[0]->n >= RING_USERS || arena_used(g->folk[0]->a) > RING_USERS_BYTES) {
-		/* the next turn would free `old` under our hands */
-		struct arena *a = arena_new();
-
-		copy.rooms = nid_copy(a, old->rooms, old->nrooms, old->nrooms);
-		copy.ignored_known = false;
-		u = ring_user_put(g, usr, copy.rooms, copy.nrooms);
-		arena_free(a);
-		return u;
-	}
-	u = ring_user_put(g, usr, copy.rooms, copy.nrooms);
-	if (copy.ignored_known)
-		ring_user_ignores(g, u, copy.ignored, copy.nignored);
+	if (u || !(old = folk_find(g->folk[1], usr)) || folk_full(g->folk[0]))
+		return u ? u : old;
+	u = ring_user_put(g, usr, old->rooms, old->nrooms);
+	if (old->ignored_known)
+		ring_user_ignores(g, u, old->ignored, old->nignored);
+	if (old->filter)
+		ring_user_filter(g, u, old->filter_id, old->filter);
 	return u;
 }
 
@@ -424,4 +432,29 @@ ring_next(struct ring_iter *it)
 		if (position_new(it->since, en->pos))
 			return en;
 	}
+}
+
+struct ring_user *
+ring_user_seed(struct ring *g, int64_t usr, const int64_t *rooms, size_t n, const struct position *since)
+{
+	struct arena *a = arena_new();
+	struct ring_user *u = ring_user_put(g, usr, rooms, n);
+	const struct ring_entry *en;
+	struct ring_iter it;
+	int64_t *done = NULL;
+	size_t ndone = 0, i;
+
+	for (ring_start(&it, g, since); (en = ring_next(&it)) != NULL;) {
+		if (en->kind != RING_MEMBER || en->usr != usr)
+			continue;
+		for (i = 0; i < ndone && done[i] != en->room;)
+			i++;
+		if (i < ndone)		/* a later change is known */
+			continue;
+		user_patch(g->folk[0], usr, en->room, en->value == MEM_JOIN);
+		done = arena_realloc(a, done, ndone * sizeof *done, (ndone + 1) * sizeof *done);
+		done[ndone++] = en->room;
+	}
+	arena_free(a);
+	return u;
 }

@@ -77,15 +77,19 @@ struct ring_user {
 	int64_t usr;
 	int64_t *rooms;		/* joined, ascending */
 	size_t nrooms, cap;
-	int64_t *ignored;	/* users, ascending; only if ignored_known */
+	const char **ignored;	/* users (esc), sorted; only if ignored_known */
 	size_t nignored;
 	bool ignored_known;
+	const char *filter_id, *filter;	/* the stored filter used last; filters never change */
 	struct ring_user *next;	/* of the same hash */
 };
 struct ring_user *ring_user(struct ring *g, int64_t usr);	/* NULL: not known */
 /* rooms: as of the ring's snapshot, in any order; copied. */
 struct ring_user *ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n);
-void ring_user_ignores(struct ring *g, struct ring_user *u, const int64_t *users, size_t n);
+/* rooms: as of since, which the ring covers. */
+struct ring_user *ring_user_seed(struct ring *g, int64_t usr, const int64_t *rooms, size_t n, const struct position *since);
+void ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users, size_t n);	/* sorted; copied */
+void ring_user_filter(struct ring *g, struct ring_user *u, const char *id, const char *filter);
 bool nid_in(const int64_t *sorted, size_t n, int64_t nid);
 void nid_sort(int64_t *v, size_t n);
 

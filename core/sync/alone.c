@@ -1,0 +1,435 @@
+/*
+ * core/sync/alone.c - one request that needs more than one load: an initial sync,
+ * a token older than the ring, a room newly joined or left, a timeline that is filtered far down.
+ *
+ * Rooms go through in pieces of PIECE, each with memory of its own, so that a
+ * client of 5,000 rooms costs a worker no more than its answer and one piece.
+ */
+#include "core/sync/impl.h"
+#include "core/user/push_rules.h"
+
+#define PIECE 50
+#define LIM_FILTERED 50		/* events looked at first when some may be hidden */
+
+#define MEMBER_COLS									\
+	"m.room, m.membership, m.event, m.room_pos, m.pos, m.sender, m.joined_pos, m.stripped, m.oob_pdu, m.forgotten,"	\
+	" (SELECT body FROM name WHERE nid = m.sender) FROM local_member m WHERE m.usr = $1"
+STMT(sync_my_members, "SELECT " MEMBER_COLS " AND NOT m.forgotten");
+STMT(sync_my_members_new, "SELECT " MEMBER_COLS " AND NOT m.forgotten AND (m.pos >= $2 OR m.pos = ANY($3))");
+STMT(sync_my_members_of, "SELECT " MEMBER_COLS " AND NOT m.forgotten AND m.room = ANY($2)");
+/* A probe per room; as an array, because joined plainly it costs forty times that. */
+STMT(sync_my_rooms_new,
+    "SELECT nid FROM room WHERE nid = ANY(ARRAY(SELECT room FROM local_member WHERE usr = $1 AND membership = 2))"
+    " AND (last_pos >= $2 OR last_pos = ANY($3))");
+
+/* ---- what changed */
+
+struct changes {
+	struct sync_member *members;
+	size_t nmembers;
+	int64_t *rooms;		/* joined rooms to look at */
+	size_t nrooms, cap;
+};
+
+static void
+take_members(struct arena *a, struct rows *r, struct changes *c)
+{
+	c->members = arena_calloc(a, (size_t)r->n + 1, sizeof *c->members);
+	while (db_next(r))
+		c->members[c->nmembers++] = (struct sync_member){ .room = db_i64(r, 0),
+		    .membership = (enum membership)db_i64(r, 1), .event = db_i64(r, 2), .room_pos = db_i64(r, 3),
+		    .pos = db_i64(r, 4), .sender = db_i64(r, 5), .joined_pos = db_i64(r, 6), .stripped = db_text(r, 7),
+		    .oob_pdu = db_text(r, 8), .forgotten = db_bool(r, 9), .sender_id = db_text(r, 10) };
+}
+
+static void
+add_room(struct arena *a, struct changes *c, int64_t room)
+{
+	if (c->nrooms == c->cap) {
+		size_t cap = c->cap ? 2 * c->cap : 64;
+
+		c->rooms = arena_realloc(a, c->rooms, c->cap * sizeof *c->rooms, cap * sizeof *c->rooms);
+		c->cap = cap;
+	}
+	c->rooms[c->nrooms++] = room;
+}
+
+/* The predefined push rules are account data too, until the user changes them. */
+static void
+add_push_rules(struct arena *a, struct sync_req *q)
+{
+	struct sync_data *v;
+	size_t i;
+
+	for (i = 0; i < q->ndata; i++)
+		if (q->data[i].room == 0 && strcmp(q->data[i].type, "m.push_rules") == 0)
+			return;
+	v = arena_alloc(a, (q->ndata + 1) * sizeof *v);
+	if (q->ndata > 0)
+		memcpy(v, q->data, q->ndata * sizeof *v);
+	v[q->ndata++] = (struct sync_data){ .type = "m.push_rules", .content = push_rules_of(a, q->w->user) };
+	q->data = v;
+}
+
+static enum err
+find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
+{
+	struct ctx *cx = run->cx;
+	int64_t user = q->w->user_nid;
+	struct rows members = { 0 }, rooms = { 0 }, data = { 0 }, ignored = { 0 };
+	size_t i;
+	enum err e;
+
+	*c = (struct changes){ 0 };
+	if (q->initial)
+		db_queue(cx, &members, DB_ANY, &sync_my_members, P_I64(user));
+	else if (q->covered && q->nmember_rooms > 0)
+		db_queue(cx, &members, DB_ANY, &sync_my_members_of, P_I64(user), P_I64S(q->member_rooms, q->nmember_rooms));
+	else if (!q->covered)
+		db_queue(cx, &members, DB_ANY, &sync_my_members_new, P_I64(user), P_POSITION(&q->since));
+	if (!q->initial && !q->covered)
+		db_queue(cx, &rooms, DB_ANY, &sync_my_rooms_new, P_I64(user), P_POSITION(&q->since));
+	if (!q->covered || q->data_news)
+		data_queue(cx, &data, &user, 1, q->initial ? 0 : position_lo(&q->since));
+	if (!q->ignored_known)
+		ignored_queue(cx, &ignored, &user, 1);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	q->ndata = 0;
+	take_members(cx->a, &members, c);
+	data_take(cx, &data, q);
+	ignored_take(run, &ignored, q);
+	if (q->initial)
+		add_push_rules(cx->a, q);
+	while (db_next(&rooms))
+		add_room(cx->a, c, db_i64(&rooms, 0));
+	for (i = 0; q->covered && i < q->nrooms; i++)
+		add_room(cx->a, c, q->rooms[i]);
+	for (i = 0; !q->initial && i < q->ndata; i++)
+		if (nid_in(q->joined, q->njoined, q->data[i].room))
+			add_room(cx->a, c, q->data[i].room);
+	for (i = 0; q->w->full_state && i < q->njoined; i++)
+		add_room(cx->a, c, q->joined[i]);
+	return M_OK;
+}
+
+/* ---- jobs */
+
+/*
+ * Which left rooms are shown: one left, kicked from or banned since then always once; at first
+ * only those one was kicked or banned from, and the others if the filter asks (practice).
+ */
+static bool
+shows_left(const struct sync_req *q, const struct sync_member *m)
+{
+	if (!q->initial || q->f->include_leave)
+		return true;
+	return m->joined_pos != 0 && (m->membership == MEM_BAN || m->sender != q->w->user_nid);
+}
+
+static void
+add_job(struct sync_req *q, int64_t room, enum section s, const struct sync_member *m, bool fresh)
+{
+	q->jobs[q->njobs++] = (struct sync_job){ .room_nid = room, .section = s, .member = m, .fresh = fresh,
+	    .full = fresh || (q->w->full_state && s == SECT_JOIN) };
+}
+
+static void
+member_job(struct sync_req *q, const struct sync_member *m)
+{
+	bool fresh = q->initial || m->joined_pos == 0 || position_new(&q->since, m->joined_pos);
+
+	switch (m->membership) {
+	case MEM_JOIN:
+		add_job(q, m->room, SECT_JOIN, NULL, fresh);
+		break;
+	case MEM_INVITE:
+		if (!m->sender_id || !ignores(q, m->sender_id))
+			add_job(q, m->room, SECT_INVITE, m, false);
+		break;
+	case MEM_KNOCK:
+		add_job(q, m->room, SECT_KNOCK, m, false);
+		break;
+	case MEM_LEAVE:
+	case MEM_BAN:
+		if (shows_left(q, m))
+			add_job(q, m->room, SECT_LEAVE, m, fresh);
+		break;
+	case MEM_NONE:
+		break;
+	}
+}
+
+static int
+by_section(const void *a, const void *b)
+{
+	const struct sync_job *x = a, *y = b;
+
+	if (x->section != y->section)
+		return (x->section > y->section) - (x->section < y->section);
+	return (x->room_nid > y->room_nid) - (x->room_nid < y->room_nid);
+}
+
+static void
+make_jobs(struct arena *a, struct sync_req *q, struct changes *c)
+{
+	int64_t *done = arena_alloc(a, (c->nmembers + 1) * sizeof *done);
+	size_t i;
+
+	q->jobs = arena_calloc(a, c->nmembers + c->nrooms + 1, sizeof *q->jobs);
+	q->njobs = 0;
+	for (i = 0; i < c->nmembers; i++) {
+		member_job(q, &c->members[i]);
+		done[i] = c->members[i].room;
+	}
+	nid_sort(done, c->nmembers);
+	nid_sort(c->rooms, c->nrooms);
+	for (i = 0; i < c->nrooms; i++)
+		if ((i == 0 || c->rooms[i] != c->rooms[i - 1]) && !nid_in(done, c->nmembers, c->rooms[i]))
+			add_job(q, c->rooms[i], SECT_JOIN, NULL, false);
+	qsort(q->jobs, q->njobs, sizeof *q->jobs, by_section);
+}
+
+/* ---- a piece */
+
+struct piece {
+	struct sync_run *run;	/* with the piece's memory */
+	struct sync_req *q;
+	struct sync_job *jobs;
+	size_t n;
+	struct load l;
+	struct sync_room *rooms;
+	struct sync_job **some;	/* scratch: n jobs */
+};
+
+static bool
+has_timeline(const struct sync_job *j)
+{
+	return j->section == SECT_JOIN || j->section == SECT_LEAVE;
+}
+
+/* Never been in it: an invitation refused or withdrawn. Nothing of the room is shown but the end. */
+static bool
+never_in(const struct sync_job *j)
+{
+	return j->section == SECT_LEAVE && j->member->joined_pos == 0;
+}
+
+static void
+want_room(const struct sync_req *q, const struct sync_job *j, struct sync_room *m)
+{
+	int64_t lo = j->fresh || q->initial ? INT64_MIN : position_lo(&q->since);
+	bool hides = !q->f->timeline.any || q->nignored > 0;
+
+	*m = (struct sync_room){ .nid = j->room_nid, .lo = lo, .top = INT64_MAX, .heroes_lo = j->full ? INT64_MIN : lo };
+	if (!has_timeline(j))
+		return;
+	m->lim = q->f->timeline.limit + 1;
+	if (hides && m->lim < LIM_FILTERED)
+		m->lim = LIM_FILTERED;
+	m->want_state = !j->full;
+	m->want_heroes = j->section == SECT_JOIN;
+	if (j->section == SECT_LEAVE)
+		m->top = j->member->room_pos;
+	if (never_in(j)) {
+		m->lim = 1;
+		m->want_state = false;
+	}
+}
+
+static int
+by_nid(const void *a, const void *b)
+{
+	const struct sync_room *x = a, *y = b;
+
+	return (x->nid > y->nid) - (x->nid < y->nid);
+}
+
+static enum err
+piece_load(struct piece *p)
+{
+	struct ctx *cx = p->run->cx;
+	struct sync_req *q = p->q;
+	int64_t *users = arena_alloc(cx->a, p->n * sizeof *users), *vrooms = arena_alloc(cx->a, p->n * sizeof *vrooms);
+	struct visibility *vis = arena_alloc(cx->a, p->n * sizeof *vis);
+	struct rows rvis = { 0 };
+	size_t i, nvis = 0;
+	enum err e;
+
+	for (i = 0; i < p->n; i++) {
+		want_room(q, &p->jobs[i], &p->rooms[i]);
+		if (has_timeline(&p->jobs[i]) && (p->jobs[i].fresh || p->jobs[i].section == SECT_LEAVE)) {
+			p->some[nvis] = &p->jobs[i];
+			users[nvis] = q->w->user_nid;
+			vrooms[nvis++] = p->jobs[i].room_nid;
+		}
+	}
+	qsort(p->rooms, p->n, sizeof *p->rooms, by_nid);
+	load_queue(cx, &p->l, p->rooms, p->n);
+	if (nvis > 0)
+		visibility_queue(cx, &rvis, users, vrooms, nvis);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	load_take(cx, &p->l);
+	if (nvis > 0)
+		visibility_take(cx, &rvis, users, nvis, vis);
+	for (i = 0; i < nvis; i++)
+		p->some[i]->vis = &vis[i];
+	return M_OK;
+}
+
+/* Finds each job's room; those that are gone or that the filter does not want drop out. */
+static void
+piece_join(struct piece *p)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < p->n; i++) {
+		struct sync_job *j = &p->jobs[i];
+
+		j->room = room_find(p->rooms, p->l.n, j->room_nid);
+		if (!j->room->id || !filter_room(p->q->f, j->room->id))
+			continue;
+		if (never_in(j))
+			j->room->whole = true;
+		if (j->section == SECT_JOIN && !p->q->initial && position_new(&p->q->since, j->room->full_state_pos))
+			j->full = true;		/* the whole state was replaced */
+		p->jobs[n++] = *j;
+	}
+	p->n = n;
+}
+
+/* Picks all timelines, fetching older events as long as one of them could be filled further. */
+static enum err
+piece_timelines(struct piece *p)
+{
+	struct ctx *cx = p->run->cx;
+	struct sync_room **older = arena_alloc(cx->a, (p->n + 1) * sizeof *older);
+	size_t i, n;
+	enum err e;
+
+	for (i = 0; i < p->n; i++)
+		p->some[i] = has_timeline(&p->jobs[i]) ? &p->jobs[i] : NULL;
+	do {
+		for (i = n = 0; i < p->n; i++) {
+			if (!p->some[i])
+				continue;
+			if (timeline_pick(cx->a, p->q, p->some[i]))
+				p->some[i] = NULL;
+			else
+				older[n++] = p->some[i]->room;
+		}
+		if (n > 0 && (e = load_older(cx, &p->l, older, n)) != M_OK)
+			return e;
+	} while (n > 0);
+	return M_OK;
+}
+
+/* Whose member events a lazy-loading client needs with this answer. */
+static size_t
+lazy_members(const struct piece *p, struct member_at *v)
+{
+	bool after = p->q->w->use_state_after;
+	size_t i, k, h, n = 0;
+
+	for (i = 0; i < p->n; i++) {
+		const struct sync_job *j = &p->jobs[i];
+		int64_t ver = after ? j->v1 : j->v0;
+		size_t first = n;
+
+		if (!has_timeline(j))
+			continue;
+		if (j->full)
+			v[n++] = (struct member_at){ j->room->nid, p->q->w->user_nid, ver };
+		for (k = 0; k < j->nshown; k++) {
+			int64_t sender = j->shown[k]->ev.sender_nid;
+
+			for (h = first; h < n && v[h].usr != sender;)
+				h++;
+			if (h == n)
+				v[n++] = (struct member_at){ j->room->nid, sender, ver };
+		}
+	}
+	return n;
+}
+
+/* The second load: full state at the versions that the timelines begin with, members, invitations. */
+static enum err
+piece_complete(struct piece *p)
+{
+	struct ctx *cx = p->run->cx;
+	struct sync_job **full = arena_alloc(cx->a, (p->n + 1) * sizeof *full), **inv = arena_alloc(cx->a, (p->n + 1) * sizeof *inv);
+	struct member_at *at = arena_alloc(cx->a, p->n * (FILTER_LIMIT_MAX + 1) * sizeof *at + 1);
+	bool lazy = p->q->f->state.lazy_members;
+	struct rows rfull, rinv, rmem;
+	size_t i, nfull = 0, ninv = 0, nat;
+	enum err e;
+
+	for (i = 0; i < p->n; i++) {
+		struct sync_job *j = &p->jobs[i];
+
+		if (has_timeline(j) && j->full)
+			full[nfull++] = j;
+		else if (!has_timeline(j) && !j->member->stripped && j->member->event)
+			inv[ninv++] = j;
+	}
+	nat = lazy ? lazy_members(p, at) : 0;
+	if (nfull + ninv + nat == 0)
+		return M_OK;
+	load_full_queue(cx, &rfull, full, nfull, lazy);
+	load_stripped_queue(cx, &rinv, inv, ninv);
+	load_members_queue(cx, &rmem, at, nat);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	load_jobs_take(cx, &rfull, full, nfull);
+	load_jobs_take(cx, &rinv, inv, ninv);
+	load_members_take(cx, &rmem, &p->l);
+	return M_OK;
+}
+
+static enum err
+piece_run(struct piece *p)
+{
+	struct ctx *cx = p->run->cx;
+	size_t i;
+	enum err e;
+
+	p->rooms = arena_calloc(cx->a, p->n, sizeof *p->rooms);
+	p->some = arena_calloc(cx->a, p->n, sizeof *p->some);
+	if ((e = piece_load(p)) != M_OK)
+		return e;
+	piece_join(p);
+	if ((e = piece_timelines(p)) != M_OK || (e = piece_complete(p)) != M_OK)
+		return e;
+	for (i = 0; i < p->n; i++)
+		answer_job(p->run, cx->a, p->q, &p->jobs[i]);
+	return M_OK;
+}
+
+enum err
+sync_alone(struct sync_run *run, struct sync_req *q)
+{
+	struct changes c;
+	size_t i;
+	enum err e;
+
+	if ((e = find_changes(run, q, &c)) != M_OK)
+		return e;
+	make_jobs(run->cx->a, q, &c);
+	answer_open(run, q);
+	for (i = 0; i < q->njobs && e == M_OK; i += PIECE) {
+		struct ctx cx = *run->cx;
+		struct sync_run part = *run;
+		struct piece p = { .run = &part, .q = q, .jobs = q->jobs + i,
+		    .n = q->njobs - i < PIECE ? q->njobs - i : PIECE };
+
+		cx.a = arena_new();
+		part.cx = &cx;
+		e = piece_run(&p);
+		arena_free(cx.a);
+	}
+	if (e != M_OK || (e = db_commit(run->cx)) != M_OK)
+		return e;
+	sync_done(run, q);
+	return M_OK;
+}

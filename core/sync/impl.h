@@ -1,0 +1,197 @@
+/*
+ * core/sync/impl.h - how a sync is computed; only for core/sync.
+ *
+ * A request becomes jobs, one per room that may have news for it. Rooms are loaded
+ * once for all requests that have a job in them; each job then picks its timeline
+ * and its state from what was loaded and is written out. No SQL after loading.
+ *
+ *	snapshot (position, tail of the streams, sessions)	one round trip
+ *	light requests, all together:	load, COMMIT		one round trip
+ *	a request alone:		what changed; per 50 rooms: load, complete
+ *
+ * Light is a request whose token the ring covers, whose own memberships did not change,
+ * and that has few rooms to look at.
+ */
+#ifndef HEARTH_SYNC_IMPL_H
+#define HEARTH_SYNC_IMPL_H
+
+#include "core/room/visibility.h"
+#include "core/sync/filter.h"
+#include "core/sync/ring.h"
+#include "core/sync/sync.h"
+
+#define SCAN_MAX 1000		/* events looked through for one filtered timeline; then it is limited */
+#define SCAN_STEP 200
+#define HOLE_GAP ((int64_t)1 << 39)	/* a step in room_pos over a hole is 2^40: no timeline crosses it */
+
+/* An event as loaded, shared by its readers. */
+struct sync_event {
+	struct room_event ev;
+	int64_t txn_device;	/* who sent it under which transaction id; txn_id NULL: not known or nobody here */
+	const char *txn_id;
+	const char *text[2];	/* the whole JSON without and with "membership":"join"; NULL until asked for */
+	size_t text_n[2];
+};
+
+/* A row of line 0: the key had this event for since <= version < until. */
+struct sync_state {
+	int64_t since, until, pos;
+	int64_t type, key;
+	struct sync_event *event;
+};
+
+struct sync_room {
+	int64_t nid;
+	/* what to load */
+	int64_t lo;		/* events and state with pos >= lo; INT64_MIN: all */
+	int64_t top;		/* events with room_pos <= top */
+	int64_t lim;		/* newest events at most */
+	bool want_state, want_lazy, want_heroes;
+	int64_t heroes_lo;	/* heroes only if the room's names or members changed at or after it */
+	/* what was found */
+	const char *id;		/* NULL: no such room */
+	const struct room_version *rv;
+	int64_t state_ver, last_room_pos, full_state_pos;
+	int64_t joined, invited;
+	struct sync_event **tl;	/* the timeline, newest first */
+	size_t ntl;
+	bool whole;		/* what is not in tl is older than the room or below lo */
+	struct sync_state *delta, *members;	/* changes of line 0 since lo; member rows of the timeline's senders */
+	size_t ndelta, nmembers;
+	struct sync_event **heroes;	/* members to name the room by; none if it has a name, or nothing about it changed */
+	size_t nheroes;
+};
+
+enum section { SECT_JOIN, SECT_INVITE, SECT_KNOCK, SECT_LEAVE };
+extern const char *const section_names[];
+
+/* A row of local_member. */
+struct sync_member {
+	int64_t room;
+	enum membership membership;
+	int64_t event, room_pos, pos, sender, joined_pos;	/* 0: NULL */
+	const char *stripped, *oob_pdu, *sender_id;
+	bool forgotten;
+};
+
+struct sync_job {
+	struct sync_room *room;
+	int64_t room_nid;
+	enum section section;
+	bool fresh;		/* the stay began after since: the timeline is what the reader may see of the newest events */
+	bool full;		/* all state, not what changed */
+	const struct sync_member *member;	/* invite, knock, leave */
+	const struct visibility *vis;	/* NULL: was joined all the time */
+	/* picked */
+	struct sync_event **shown;	/* oldest first */
+	size_t nshown;
+	bool limited, hid_state;	/* hid_state: the filter dropped state events from within the timeline */
+	int64_t before;		/* prev_batch, as room_pos */
+	int64_t v0, v1;		/* versions of the state at the timeline's start and end */
+	int64_t vs;		/* full: the version that is to be loaded */
+	struct sync_event **state;	/* full: loaded at the version asked for; invite, knock: the stripped ones */
+	size_t nstate;
+};
+
+struct sync_data {		/* account data */
+	int64_t usr, room, pos;
+	const char *type, *content;
+};
+
+struct sync_req {
+	struct sync_wait *w;
+	enum err err;
+	const struct filter *f;
+	struct position since;	/* epoch 0: initial */
+	bool initial, alone;
+	bool covered;		/* by the ring: rooms, member_rooms and data_news are all there is */
+	int64_t *joined;	/* all joined rooms, ascending; only of requests that run alone or wait */
+	size_t njoined;
+	const char **ignored;	/* users (esc), sorted */
+	size_t nignored;
+	bool ignored_known;
+	int64_t *rooms;		/* joined rooms that may have news, ascending */
+	size_t nrooms;
+	int64_t *state_rooms;	/* those whose state changed, ascending */
+	size_t nstate_rooms;
+	int64_t *member_rooms;	/* rooms where the own membership changed */
+	size_t nmember_rooms;
+	bool data_news;
+	struct sync_job *jobs;
+	size_t njobs;
+	struct sync_data *data;
+	size_t ndata;
+
+	struct json_out o;
+	bool news;
+	int section;		/* the one that is open, or -1 */
+	const char *body;
+	size_t body_n;
+};
+
+/* What the requests of one snapshot share. */
+struct sync_run {
+	struct ctx *cx;
+	struct ring *ring;
+	struct position now;
+	int64_t seen;
+};
+
+/* Events and state below it are new for no one who has seen p. */
+int64_t position_lo(const struct position *p);
+
+/* ---- load.c */
+/* Queues what the rooms (ascending by nid) ask for; takes it after db_run(). */
+struct load {
+	struct sync_room *rooms;
+	size_t n;
+	struct rows room, tl, delta, members, heroes;
+};
+void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n);
+void load_take(struct ctx *cx, struct load *l);
+/* More of the timelines of some of its rooms (that have events): SCAN_STEP events below what is there. One round trip. */
+enum err load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n);
+
+/* The state of jobs' rooms at vs, without member events if lazy. Fills each job's state. */
+void load_full_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n, bool lazy);
+/* The events that invitations and knocks show, of jobs without member->stripped. Fills each job's state. */
+void load_stripped_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n);
+void load_jobs_take(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n);
+/* Member rows of (room, user) at versions, added to the rooms' members. */
+struct member_at {
+	int64_t room, usr, ver;
+};
+void load_members_queue(struct ctx *cx, struct rows *r, const struct member_at *v, size_t n);
+void load_members_take(struct ctx *cx, struct rows *r, struct load *l);
+
+struct sync_room *room_find(struct sync_room *rooms, size_t n, int64_t nid);
+
+/* ---- timeline.c */
+/* False: the events loaded do not suffice, older ones are needed. */
+bool timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j);
+bool ignores(const struct sync_req *q, const char *user);
+/* The member event of usr at a version, among what was loaded. */
+struct sync_event *member_at(const struct sync_room *room, int64_t usr, int64_t ver);
+/* What `state` (or `state_after`) holds, unfiltered by types. *out is arena memory. */
+size_t state_pick(struct arena *a, const struct sync_req *q, const struct sync_job *j, struct sync_event ***out);
+
+/* ---- light.c, alone.c: both end the transaction on M_OK */
+/* Requests that need no more than one load. Those for which it did not suffice are marked alone instead of answered. */
+enum err sync_light(struct sync_run *run, struct sync_req **q, size_t n);
+enum err sync_alone(struct sync_run *run, struct sync_req *q);
+/* Finishes a request: its answer, or E_PARK. */
+void sync_done(struct sync_run *run, struct sync_req *q);
+
+/* Account data and ignored users. Take after db_run(). */
+void data_queue(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, int64_t lo);
+void data_take(struct ctx *cx, struct rows *r, struct sync_req *q);	/* those of its user that are new for it */
+void ignored_queue(struct ctx *cx, struct rows *r, const int64_t *users, size_t n);
+void ignored_take(struct sync_run *run, struct rows *r, struct sync_req *q);
+
+/* ---- answer.c */
+void answer_open(struct sync_run *run, struct sync_req *q);
+/* Writes a room if there is news in it. Scratch memory is taken from a. */
+void answer_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j);
+void answer_close(struct sync_run *run, struct sync_req *q);
+
+#endif

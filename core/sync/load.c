@@ -1,0 +1,329 @@
+/*
+ * core/sync/load.c - what a sync reads, set-based: one statement per kind for all rooms.
+ *
+ * The statements are written so that they have one possible plan, index look-ups
+ * per room and row: a LATERAL with OFFSET 0 or LIMIT is not merged into joins
+ * over whole tables, whatever the planner believes about array sizes.
+ */
+#include "core/room/names.h"
+#include "core/sync/impl.h"
+
+STMT(sync_rooms,
+    "SELECT nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited FROM room WHERE nid = ANY($1)");
+
+/*
+ * The newest events of each room. The inner scan looks at `lim` rows; only what may be new
+ * for someone (pos >= lo) is fetched whole. New events are a suffix of room_pos.
+ */
+#define TIMELINE(below)											\
+	"SELECT " ROOM_EVENT_COLS ", t.device, t.txn_id"						\
+	" FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(room, lo, top, lim)"	\
+	" CROSS JOIN LATERAL (SELECT * FROM event v WHERE v.room = q.room AND v.room_pos " below " q.top"	\
+	"	ORDER BY v.room_pos DESC LIMIT q.lim) e"						\
+	" LEFT JOIN LATERAL (SELECT device, txn_id FROM txn WHERE event = e.nid LIMIT 1) t ON true"	\
+	" WHERE e.pos >= q.lo"
+STMT(sync_timeline, TIMELINE("<="));
+STMT(sync_timeline_below, TIMELINE("<"));
+
+#define STATE_COLS ROOM_EVENT_COLS ", s.room, s.since, s.until, s.pos, s.type, s.key"
+#define EVENT_OF(nid) " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = " nid " OFFSET 0) e"
+
+/* What changed in the resolved state. A key that became absent has no event and cannot be shown. */
+STMT(sync_delta,
+    "SELECT " STATE_COLS " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
+    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND event IS NOT NULL OFFSET 0) s"
+    EVENT_OF("s.event"));
+
+/* The member rows, from the oldest event on, of whoever sent an event that sync_timeline finds. */
+STMT(sync_senders,
+    "WITH t AS MATERIALIZED (SELECT v.room, v.sender, v.at_ver"
+    "	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, lo, lim)"
+    "	CROSS JOIN LATERAL (SELECT room, sender, at_ver, pos FROM event WHERE room = q.room AND room_pos IS NOT NULL"
+    "		ORDER BY room_pos DESC LIMIT q.lim) v WHERE v.pos >= q.lo)"
+    " SELECT " STATE_COLS " FROM (SELECT DISTINCT room, sender, min(at_ver) OVER (PARTITION BY room) AS ver FROM t) u"
+    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = u.room AND line = 0 AND type = 2 AND key = u.sender"
+    "	AND until > u.ver AND event IS NOT NULL OFFSET 0) s"
+    EVENT_OF("s.event"));
+
+/*
+ * Heroes: Client-Server API, "Syncing", RoomSummary. Only where something that names the room changed
+ * (types 2, 7, 10: members, name, canonical alias), and only for rooms without a name.
+ */
+#define VER_NOW "until = 9223372036854775807"
+STMT(sync_heroes,
+    "SELECT " ROOM_EVENT_COLS ", q.room FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
+    " CROSS JOIN LATERAL (SELECT joined + invited AS n FROM room WHERE nid = q.room) r"
+    " CROSS JOIN LATERAL ("
+    "	(SELECT event FROM state WHERE room = q.room AND line = 0 AND type = 2 AND " VER_NOW
+    "		AND membership IN (1, 2) ORDER BY pos, since LIMIT 6)"
+    "	UNION ALL (SELECT event FROM state WHERE r.n <= 1 AND room = q.room AND line = 0 AND type = 2 AND " VER_NOW
+    "		AND membership IN (4, 5) ORDER BY pos, since LIMIT 5)) h"
+    EVENT_OF("h.event")
+    " WHERE EXISTS (SELECT 1 FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND type IN (2, 7, 10))"
+    " AND NOT EXISTS (SELECT 1 FROM state s JOIN event n ON n.nid = s.event WHERE s.room = q.room AND s.line = 0"
+    "	AND s.type IN (7, 10) AND s.key = 0 AND s." VER_NOW " AND n.content ~ '\"(name|alias)\":\"[^\"]')");
+
+#define AT_VERSION "room = q.room AND line = 0 AND until > q.ver AND since <= q.ver AND event IS NOT NULL"
+STMT(sync_full,
+    "SELECT " ROOM_EVENT_COLS ", q.job FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(job, room, ver)"
+    " CROSS JOIN LATERAL (SELECT event FROM state WHERE " AT_VERSION " OFFSET 0) s"
+    EVENT_OF("s.event"));
+/* By the primary key, around the members: a room may have ten thousand. Member is type 2, create 1, all others are above. */
+STMT(sync_full_lazy,
+    "SELECT " ROOM_EVENT_COLS ", q.job FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(job, room, ver)"
+    " CROSS JOIN LATERAL (SELECT event FROM state WHERE type < 2 AND " AT_VERSION
+    "	UNION ALL SELECT event FROM state WHERE type > 2 AND " AT_VERSION " OFFSET 0) s"
+    EVENT_OF("s.event"));
+
+STMT(sync_members_at,
+    "SELECT " STATE_COLS " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
+    " CROSS JOIN LATERAL (SELECT * FROM state WHERE type = 2 AND key = q.usr AND " AT_VERSION " OFFSET 0) s"
+    EVENT_OF("s.event"));
+
+/* "Stripped state": create, join rules, name, topic, avatar, canonical alias, encryption as of the invitation, and itself. */
+STMT(sync_stripped,
+    "SELECT " ROOM_EVENT_COLS ", q.job FROM unnest($1::bigint[], $2::bigint[]) AS q(job, invite)"
+    " CROSS JOIN LATERAL (SELECT room, at_ver + 1 AS ver FROM event WHERE nid = q.invite OFFSET 0) i"
+    " CROSS JOIN LATERAL (SELECT event FROM state WHERE room = i.room AND line = 0 AND type IN (1, 4, 7, 8, 9, 10, 11) AND key = 0"
+    "	AND until > i.ver AND since <= i.ver UNION ALL SELECT q.invite OFFSET 0) s"
+    EVENT_OF("s.event"));
+
+/* ---- rooms */
+
+struct sync_room *
+room_find(struct sync_room *rooms, size_t n, int64_t nid)
+{
+	size_t lo = 0, hi = n;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (rooms[mid].nid < nid)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n && rooms[lo].nid == nid ? &rooms[lo] : NULL;
+}
+
+/* A bigint[] parameter out of n things, the i-th of which is expr. */
+#define COLUMN(a, n, expr)						\
+	__extension__({							\
+		int64_t *v_ = arena_alloc(a, ((n) + 1) * sizeof *v_);	\
+		for (size_t i = 0; i < (n); i++)			\
+			v_[i] = (expr);					\
+		P_I64S(v_, n);						\
+	})
+
+void
+load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n)
+{
+	size_t nstate = 0, nlazy = 0, nheroes = 0, k;
+	const struct sync_room **st = arena_calloc(cx->a, n + 1, sizeof *st), **lazy = arena_calloc(cx->a, n + 1, sizeof *lazy),
+	    **hero = arena_calloc(cx->a, n + 1, sizeof *hero);
+
+	*l = (struct load){ .rooms = rooms, .n = n };
+	if (n == 0)
+		return;
+	for (k = 0; k < n; k++) {
+		if (rooms[k].want_state)
+			st[nstate++] = &rooms[k];
+		if (rooms[k].want_heroes)
+			hero[nheroes++] = &rooms[k];
+		if (rooms[k].want_lazy)
+			lazy[nlazy++] = &rooms[k];
+	}
+	db_queue(cx, &l->room, DB_ANY, &sync_rooms, COLUMN(cx->a, n, rooms[i].nid));
+	db_queue(cx, &l->tl, DB_ANY, &sync_timeline, COLUMN(cx->a, n, rooms[i].nid), COLUMN(cx->a, n, rooms[i].lo),
+	    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim));
+	if (nstate > 0)
+		db_queue(cx, &l->delta, DB_ANY, &sync_delta, COLUMN(cx->a, nstate, st[i]->nid), COLUMN(cx->a, nstate, st[i]->lo));
+	if (nheroes > 0)
+		db_queue(cx, &l->heroes, DB_ANY, &sync_heroes, COLUMN(cx->a, nheroes, hero[i]->nid),
+		    COLUMN(cx->a, nheroes, hero[i]->heroes_lo));
+	if (nlazy > 0)
+		db_queue(cx, &l->members, DB_ANY, &sync_senders, COLUMN(cx->a, nlazy, lazy[i]->nid),
+		    COLUMN(cx->a, nlazy, lazy[i]->lo), COLUMN(cx->a, nlazy, lazy[i]->lim));
+}
+
+/* ---- taking */
+
+/* Room for one more: 8, then doubling. */
+static void *
+grown(struct arena *a, void *v, size_t n, size_t size)
+{
+	if (n == 0)
+		return arena_alloc(a, 8 * size);
+	return n >= 8 && (n & (n - 1)) == 0 ? arena_realloc(a, v, n * size, 2 * n * size) : v;
+}
+
+static struct sync_event *
+take_event(struct arena *a, const struct rows *r)
+{
+	struct sync_event *e = arena_zalloc(a, sizeof *e);
+
+	room_event_read(r, &e->ev);
+	return e;
+}
+
+static void
+add_event(struct arena *a, struct sync_event ***v, size_t *n, struct sync_event *e)
+{
+	*v = grown(a, *v, *n, sizeof **v);
+	(*v)[(*n)++] = e;
+}
+
+static void
+add_state(struct arena *a, struct sync_state **v, size_t *n, const struct rows *r)
+{
+	*v = grown(a, *v, *n, sizeof **v);
+	(*v)[(*n)++] = (struct sync_state){ .event = take_event(a, r), .since = db_i64(r, ROOM_EVENT_NCOLS + 1),
+	    .until = db_i64(r, ROOM_EVENT_NCOLS + 2), .pos = db_i64(r, ROOM_EVENT_NCOLS + 3),
+	    .type = db_i64(r, ROOM_EVENT_NCOLS + 4), .key = db_i64(r, ROOM_EVENT_NCOLS + 5) };
+}
+
+static void
+take_rooms(struct load *l)
+{
+	struct rows *r = &l->room;
+
+	while (db_next(r)) {
+		struct sync_room *m = room_find(l->rooms, l->n, db_i64(r, 0));
+
+		if (!m)
+			continue;
+		m->id = db_text(r, 1);
+		m->rv = room_version_get(db_text(r, 2));
+		m->state_ver = db_i64(r, 3);
+		m->last_room_pos = db_i64(r, 4);
+		m->full_state_pos = db_i64(r, 5);
+		m->joined = db_i64(r, 6);
+		m->invited = db_i64(r, 7);
+	}
+}
+
+static int
+newest_first(const void *a, const void *b)
+{
+	const struct sync_event *x = *(struct sync_event *const *)a, *y = *(struct sync_event *const *)b;
+
+	return (x->ev.room_pos < y->ev.room_pos) - (x->ev.room_pos > y->ev.room_pos);
+}
+
+static void
+take_timeline(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n)
+{
+	size_t i;
+
+	while (db_next(r)) {
+		struct sync_event *e = take_event(a, r);
+		struct sync_room *m = room_find(rooms, n, e->ev.room);
+
+		if (!m)
+			continue;
+		e->txn_device = db_i64(r, ROOM_EVENT_NCOLS);
+		e->txn_id = db_text(r, ROOM_EVENT_NCOLS + 1);
+		add_event(a, &m->tl, &m->ntl, e);
+	}
+	for (i = 0; i < n; i++)
+		if (rooms[i].ntl > 1)
+			qsort(rooms[i].tl, rooms[i].ntl, sizeof *rooms[i].tl, newest_first);
+}
+
+static void
+take_states(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n, bool members)
+{
+	while (db_next(r)) {
+		struct sync_room *m = room_find(rooms, n, db_i64(r, ROOM_EVENT_NCOLS));
+
+		if (m && members)
+			add_state(a, &m->members, &m->nmembers, r);
+		else if (m)
+			add_state(a, &m->delta, &m->ndelta, r);
+	}
+}
+
+void
+load_take(struct ctx *cx, struct load *l)
+{
+	size_t i;
+
+	if (l->n == 0)
+		return;
+	take_rooms(l);
+	take_timeline(cx->a, &l->tl, l->rooms, l->n);
+	for (i = 0; i < l->n; i++)
+		l->rooms[i].whole = (int64_t)l->rooms[i].ntl < l->rooms[i].lim;
+	take_states(cx->a, &l->delta, l->rooms, l->n, false);
+	take_states(cx->a, &l->members, l->rooms, l->n, true);
+	while (db_next(&l->heroes)) {
+		struct sync_room *m = room_find(l->rooms, l->n, db_i64(&l->heroes, ROOM_EVENT_NCOLS));
+
+		if (m)
+			add_event(cx->a, &m->heroes, &m->nheroes, take_event(cx->a, &l->heroes));
+	}
+}
+
+enum err
+load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n)
+{
+	size_t *had = arena_calloc(cx->a, n + 1, sizeof *had), k;
+	struct rows r;
+	enum err e;
+
+	for (k = 0; k < n; k++)
+		had[k] = some[k]->ntl;
+	e = db_query(cx, &r, &sync_timeline_below, COLUMN(cx->a, n, some[i]->nid), COLUMN(cx->a, n, some[i]->lo),
+	    COLUMN(cx->a, n, some[i]->tl[some[i]->ntl - 1]->ev.room_pos), COLUMN(cx->a, n, SCAN_STEP));
+	if (e != M_OK)
+		return e;
+	take_timeline(cx->a, &r, l->rooms, l->n);
+	for (k = 0; k < n; k++)
+		some[k]->whole = some[k]->ntl - had[k] < SCAN_STEP;
+	return M_OK;
+}
+
+/* ---- state at a version, of jobs */
+
+void
+load_full_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n, bool lazy)
+{
+	*r = (struct rows){ 0 };
+	if (n > 0)
+		db_queue(cx, r, DB_ANY, lazy ? &sync_full_lazy : &sync_full, COLUMN(cx->a, n, (int64_t)i),
+		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs));
+}
+
+void
+load_stripped_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n)
+{
+	*r = (struct rows){ 0 };
+	if (n > 0)
+		db_queue(cx, r, DB_ANY, &sync_stripped, COLUMN(cx->a, n, (int64_t)i), COLUMN(cx->a, n, jobs[i]->member->event));
+}
+
+void
+load_jobs_take(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n)
+{
+	while (n > 0 && db_next(r)) {
+		struct sync_job *j = jobs[db_i64(r, ROOM_EVENT_NCOLS)];
+
+		add_event(cx->a, &j->state, &j->nstate, take_event(cx->a, r));
+	}
+}
+
+void
+load_members_queue(struct ctx *cx, struct rows *r, const struct member_at *v, size_t n)
+{
+	*r = (struct rows){ 0 };
+	if (n > 0)
+		db_queue(cx, r, DB_ANY, &sync_members_at, COLUMN(cx->a, n, v[i].room), COLUMN(cx->a, n, v[i].usr),
+		    COLUMN(cx->a, n, v[i].ver));
+}
+
+void
+load_members_take(struct ctx *cx, struct rows *r, struct load *l)
+{
+	if (r->res)
+		take_states(cx->a, r, l->rooms, l->n, true);
+}
