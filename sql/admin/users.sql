@@ -51,7 +51,8 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'a-z, 0-9 and . _ = - / +; the whole id at most 255 bytes';
 	END IF;
 	IF password IS NULL THEN
-		password := made_up_password := admin_password_made_up();
+		made_up_password := admin_password_made_up();
+		password := made_up_password;
 	END IF;
 	INSERT INTO name AS n (body) VALUES (user_id) ON CONFLICT (body) DO UPDATE SET body = excluded.body
 		RETURNING n.nid INTO nid;
@@ -76,7 +77,8 @@ BEGIN
 		RAISE EXCEPTION 'this account is deactivated: %', reset_password.user_id USING ERRCODE = 'object_not_in_prerequisite_state';
 	END IF;
 	IF password IS NULL THEN
-		password := made_up_password := admin_password_made_up();
+		made_up_password := admin_password_made_up();
+		password := made_up_password;
 	END IF;
 	UPDATE account SET password_hash = admin_password_hash(password) WHERE usr = acc.usr;
 	IF logout THEN
