@@ -59,6 +59,9 @@ const struct route routes[] = {
 	{ GET, C3 "/pushrules/global/{kind}/{ruleId}/actions", USER, R_FREE, TX_NONE, 0, cl_get_push_rule_actions, "getPushRuleActions" },
 	{ GET, C3 "/pushrules/global/{kind}/{ruleId}/enabled", USER, R_FREE, TX_NONE, 0, cl_is_push_rule_enabled, "isPushRuleEnabled" },
 
+	/* ---- Syncing */
+	{ GET, C3 "/sync",				GUEST, R_FREE, TX_NONE, 0, cl_sync, "sync" },
+
 	/* ---- Rooms */
 	{ POST, C3 "/createRoom", USER, R_FREE, TX_RW, 1024, cl_create_room, "createRoom" },
 	{ GET, C3 "/joined_rooms", USER, R_FREE, TX_RO, 0, cl_get_joined_rooms, "getJoinedRooms" },

@@ -1,0 +1,75 @@
+/*
+ * fcgi/client/sync.c - GET /sync (Client-Server API, "Syncing").
+ *
+ * The handler only checks what was asked. Whether there is news is computed by
+ * the front, alone or with others (fcgi/waiters.c, core/sync/sync.h), now and each time
+ * that the waiting request is woken.
+ */
+#include "core/base/clock.h"
+#include "core/base/conf.h"
+#include "core/sync/sync.h"
+#include "fcgi/client/client.h"
+
+/* The raw text of a query parameter; NULL when it is absent or empty. Texts with U+0000 are cut there, which no caller takes. */
+static const char *
+query_raw(struct req *r, const char *name)
+{
+	const char *s = req_query(r, name);
+	size_t n;
+
+	return s && *s ? esc_to_raw(r->cx.a, s, &n) : NULL;
+}
+
+static enum err
+check_presence(struct req *r)
+{
+	const char *s = req_query(r, "set_presence");
+
+	if (!s || strcmp(s, "online") == 0 || strcmp(s, "offline") == 0 || strcmp(s, "unavailable") == 0)
+		return M_OK;
+	return fail(&r->cx, M_INVALID_PARAM, "set_presence must be online, offline or unavailable");
+}
+
+/* A client that reads the unstable name (MSC4222) is answered with it. */
+static enum err
+read_state_after(struct req *r, struct sync_wait *w)
+{
+	bool stable, unstable;
+	enum err e;
+
+	if ((e = req_query_bool(r, "use_state_after", false, &stable)) != M_OK ||
+	    (e = req_query_bool(r, "org.matrix.msc4222.use_state_after", false, &unstable)) != M_OK)
+		return e;
+	w->use_state_after = stable || unstable;
+	w->unstable_state_after = unstable && !stable;
+	return M_OK;
+}
+
+enum err
+cl_sync(struct req *r)
+{
+	struct sync_wait *w = arena_zalloc(r->cx.a, sizeof *w);
+	int64_t timeout;
+	enum err e;
+
+	if (req_query(r, "from"))
+		return fail(&r->cx, M_INVALID_PARAM, "there is no parameter from: did you mean since?");
+	if ((e = check_presence(r)) != M_OK ||
+	    (e = req_query_int(r, "timeout", 0, INT64_MAX, 0, &timeout)) != M_OK ||
+	    (e = req_query_bool(r, "full_state", false, &w->full_state)) != M_OK ||
+	    (e = read_state_after(r, w)) != M_OK)
+		return e;
+	if (timeout > r->cx.conf->sync_timeout_max_ms)
+		timeout = r->cx.conf->sync_timeout_max_ms;
+	w->user_nid = r->cx.user_nid;
+	w->device = r->cx.device;
+	w->user = r->cx.user;
+	w->device_id = r->cx.device_id;
+	w->since = query_raw(r, "since");
+	w->filter = query_raw(r, "filter");
+	w->deadline = clock_mono_ms() + timeout;
+	if ((e = sync_check(&r->cx, w)) != M_OK)
+		return e;
+	r->wait = w;
+	return E_PARK;
+}
