@@ -10,13 +10,12 @@
 #include "core/jobs/jobs.h"
 
 #include <string.h>
-#include <sysexits.h>
 #include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/crypto/key_file.h"
 #include "core/db/db.h"
+#include "core/db/server_key.h"
 #include "core/jobs/cleanup.h"
 #include "core/jobs/jobs_impl.h"
 #include "core/sync/wake.h"
@@ -195,21 +194,29 @@ jobs_ensure_recurring(struct ctx *cx)
 	return db_exec(cx, NULL, &job_insert_recurring, P_TEXTS(names, n));
 }
 
+/* What a run needs of the database: the key, and the rows of the recurring kinds. */
+static bool
+jobs_prepare(struct ctx *cx)
+{
+	struct arena_mark m = arena_mark(cx->a);
+	struct signing_key *key;
+	bool ok = server_key_load(cx, &key) == M_OK && jobs_ensure_recurring(cx) == M_OK;
+
+	if (ok)
+		cx->key = key;
+	arena_rewind(cx->a, m);
+	return ok;
+}
+
 int
 jobs_main(const struct conf *conf, volatile sig_atomic_t *stop)
 {
-	struct ctx cx = { .a = arena_new(), .conf = conf, .key = signing_key_file(conf->key_file), .route = "jobs" };
-	bool ensured = false;
+	struct ctx cx = { .a = arena_new(), .conf = conf, .route = "jobs" };
 
-	if (cx.key == NULL)
-		return EX_CONFIG;
 	cx.db = db_open(conf->database_url);
 	while (!*stop) {
-		struct arena_mark m = arena_mark(cx.a);
-
-		ensured = ensured || jobs_ensure_recurring(&cx) == M_OK;
-		arena_rewind(cx.a, m);
-		jobs_run_some(&cx, stop);
+		if (cx.key != NULL || jobs_prepare(&cx))
+			jobs_run_some(&cx, stop);
 		if (!*stop)
 			jobs_sleep(&cx);
 	}
