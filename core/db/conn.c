@@ -146,18 +146,18 @@ no_notice(void *arg, const PGresult *res)
 }
 
 /* The user's conninfo comes second, so it may say otherwise. A peer that vanishes is noticed by the keepalives. */
-static PGconn *
-open_socket(const struct db *db)
+PGconn *
+db_socket(const struct db *db, bool wait)
 {
 	static const char *const keys[] = { "connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count",
 		"tcp_user_timeout", "fallback_application_name", "dbname", "client_encoding", NULL };
 	const char *const values[] = { "3", "10", "5", "3", "20000", "hearth", db->conninfo, "UTF8", NULL };
 
-	return PQconnectdbParams(keys, values, 1);
+	return wait ? PQconnectdbParams(keys, values, 1) : PQconnectStartParams(keys, values, 1);
 }
 
-static bool
-start_session(struct db *db)
+bool
+db_session_send(struct db *db)
 {
 	struct queued q = { .st = &db_session, .expect = DB_NONE, .nvalues = 1 };
 	char name[64];
@@ -166,7 +166,8 @@ start_session(struct db *db)
 	snprintf(name, sizeof(name), strcmp(db_role, "hearth") == 0 ? "hearth" : "hearth %s", db_role);
 	/* The queue holds the batch that is about to run: its first parameter is put behind that. */
 	q.value = queue_text(db, name);
-	ok = db_send(db, &q, false) && db_sync(db) && db_take_all(db) && db->fault == M_OK;
+	ok = PQsetnonblocking(db->pg, 1) == 0 && PQenterPipelineMode(db->pg) && db_send(db, &q, false) && db_sync(db);
+	PQsetNoticeReceiver(db->pg, no_notice, NULL);
 	db->queue.nvalues--;
 	return ok;
 }
@@ -177,14 +178,13 @@ connect_now(struct db *db)
 	char s[200];
 	int64_t t0 = clock_mono_us();
 
-	db->pg = open_socket(db);
-	if (PQstatus(db->pg) != CONNECTION_OK || PQsetnonblocking(db->pg, 1) != 0 || !PQenterPipelineMode(db->pg)) {
+	db->pg = db_socket(db, true);
+	if (PQstatus(db->pg) != CONNECTION_OK) {
 		away(db, one_line(PQerrorMessage(db->pg), s, sizeof(s)));
 		return false;
 	}
-	PQsetNoticeReceiver(db->pg, no_notice, NULL);
 	db->stats.trips++;
-	if (!start_session(db)) {
+	if (!db_session_send(db) || !db_take_all(db) || db->fault != M_OK) {
 		away(db, "session refused");
 		return false;
 	}

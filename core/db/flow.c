@@ -135,6 +135,8 @@ judge(struct db *db, struct slot *slot, const PGresult *res, const char *state)
 		slot->state = SLOT_NONE;
 		return E_RETRY;
 	}
+	if (is(state, "08P01"))		/* a wrong number of parameters: ours */
+		return M_UNKNOWN;
 	/* lock and statement time-out; resources (too many connections, disk full); shutting down; a primary that became a standby */
 	if (is(state, "55P03") || is(state, "57") || is(state, "53") || is(state, "08") || is(state, "25P03") ||
 	    (is(state, "25006") && db->tx != TX_RO))
@@ -159,7 +161,7 @@ failed(struct db *db, struct sent *s, const PGresult *res)
 	if (e == M_UNKNOWN)
 		log_error(db->cx, "db_error", LS("stmt", s->slot->st->name), LS("sqlstate", state),
 		    LS("constraint", constraint),
-		    LS("message", is(state, "42") ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : ""));
+		    LS("message", is(state, "42") || is(state, "08P01") ? PQresultErrorField(res, PG_DIAG_MESSAGE_PRIMARY) : ""));
 	else if (e == E_UNAVAILABLE)
 		log_warn(db->cx, "db_unavailable", LS("stmt", s->slot->st->name), LS("sqlstate", state));
 	if (e == E_CONFLICT)

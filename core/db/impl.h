@@ -90,6 +90,8 @@ const struct stmt *tx_begin_stmt(enum tx_mode mode);
 struct slot *db_slot(struct db *db, const struct stmt *st);
 bool db_ready(struct db *db);		/* connected; else the back-off runs */
 void db_lost(struct db *db, const char *why);
+PGconn *db_socket(const struct db *db, bool wait);	/* wait: connected (or failed) when it returns */
+bool db_session_send(struct db *db);	/* pipeline mode, and what every session is told first; its answer is on its way */
 /* flow.c: sending and taking */
 void *db_grow(void *p, size_t *cap, size_t need, size_t size);
 bool db_send(struct db *db, const struct queued *q, bool unheeded);
