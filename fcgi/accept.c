@@ -23,6 +23,7 @@
 #include "core/base/conf.h"
 #include "core/base/log.h"
 #include "core/db/db.h"
+#include "core/db/server_key.h"
 #include "core/sync/wake.h"
 #include "fcgi/routes.h"
 #include "fcgi/worker.h"
@@ -49,7 +50,12 @@ struct loop {
 struct ctx
 worker_ctx(struct worker *w)
 {
-	return (struct ctx){ .a = w->a, .db = w->db, .conf = w->env->conf, .key = w->key, .now = clock_ms() };
+	struct ctx cx = { .a = w->a, .db = w->db, .conf = w->env->conf, .now = clock_ms() };
+
+	if (!w->key && server_key_load(&cx, &w->key) != M_OK)
+		w->key = NULL;
+	cx.key = w->key;
+	return cx;
 }
 
 static void

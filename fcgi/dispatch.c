@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/crypto/crypto.h"
 #include "core/user/session.h"
+#include "fcgi/metrics.h"
 #include "fcgi/routes.h"
 
 #define TRIES 5			/* of a transaction that PostgreSQL aborts for another's sake */
@@ -155,6 +156,8 @@ prepare(struct req *r, const struct raw_request *in)
 	if ((e = route_find(r, in->uri, path_n)) != M_OK)
 		return e;
 	r->cx.route = r->route->path;
+	if (!r->cx.key && r->route->handler != hearth_health)
+		return fail(&r->cx, E_UNAVAILABLE, "the database does not answer");
 	r->txn_path = txn_path(r);
 	r->body_fault = body_read(r, in);
 	return M_OK;

@@ -5,8 +5,8 @@
 #include "core/base/conf.h"
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
+#include "core/db/migrate.h"
 #include "fcgi/master.h"
-#include "fcgi/roles.h"
 
 static int
 cmd_serve(const struct conf *conf, char **argv)
@@ -18,7 +18,7 @@ static int
 cmd_migrate(const struct conf *conf, char **argv)
 {
 	log_role_set("migrate");
-	return role_migrate(conf);
+	return migrate_main(conf);
 }
 
 static int

@@ -17,6 +17,8 @@
 #include <unistd.h>
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/db/db.h"
+#include "core/db/migrate.h"
 #include "fcgi/listen.h"
 #include "fcgi/park.h"
 #include "fcgi/roles.h"
@@ -213,6 +215,7 @@ child_start(struct child *c)
 	if (c->pid == 0) {
 		m.env.role = c->role->name;
 		log_role_set(c->role->name);
+		db_role_set(c->role->name);
 		exit(c->role->main(&m.env));
 	}
 	if (c->pid < 0) {
@@ -307,15 +310,12 @@ migrate_ended(int status)
 		return;
 	if (code == 0) {
 		pools_make();
-	} else if (code == EX_TEMPFAIL) {
-		log_warn(NULL, "database_not_ready");
-		m.migrate_at = clock_mono_ms() + MIGRATE_AGAIN_MS;
 	} else if (reloading) {
 		log_error(NULL, "migrations_failed", LS("result", "the old workers go on"));
 		m.phase = STAYING;
 	} else {
-		log_error(NULL, "migrations_failed");
-		exit(1);
+		log_error(NULL, "migrations_failed", LS("result", "tried again"));
+		m.migrate_at = clock_mono_ms() + MIGRATE_AGAIN_MS;
 	}
 }
 
@@ -351,7 +351,7 @@ migrate_start(void)
 	m.migrate = spawn();
 	if (m.migrate == 0) {
 		log_role_set("migrate");
-		exit(role_migrate(m.env.conf));
+		exit(migrate_main(m.env.conf));
 	}
 }
 

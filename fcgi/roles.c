@@ -3,8 +3,6 @@
 
 #include <signal.h>
 #include <string.h>
-#include <sysexits.h>
-#include "core/db/migrate.h"
 #include "core/jobs/jobs.h"
 #include "core/sync/wake.h"
 #include "fcgi/metrics.h"

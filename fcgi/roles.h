@@ -17,7 +17,4 @@ extern const struct role roles[];
 extern const size_t nroles;
 const struct role *role_find(const char *name);
 
-/* Runs the migrations. 0, EX_TEMPFAIL when there is no database yet, else another exit status. */
-int role_migrate(const struct conf *conf);
-
 #endif

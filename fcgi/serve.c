@@ -93,7 +93,7 @@ respond(struct worker *w, FCGX_Request *f, int64_t started)
 	reply_send(w->a, f->ipcFd, f->requestId, &rp);
 	close(f->ipcFd);
 	wake_after(&r->cx);
-	access_log(w, &r->cx, route_index(r->route), rp.status, started);
+	access_log(w->env, &r->cx, db_stats(w->db), route_index(r->route), rp.status, started);
 }
 
 void
@@ -122,11 +122,10 @@ route_index(const struct route *rt)
 }
 
 void
-access_log(struct worker *w, const struct ctx *cx, size_t route, int status, int64_t started_us)
+access_log(const struct env *env, const struct ctx *cx, struct db_stats st, size_t route, int status, int64_t started_us)
 {
-	struct db_stats st = db_stats(w->db);
 	int64_t us = clock_mono_us() - started_us;
-	struct route_metrics *m = &w->env->sh->routes[route];
+	struct route_metrics *m = &env->sh->routes[route];
 
 	m->count[status / 100]++;
 	m->us += (uint64_t)us;

@@ -23,30 +23,28 @@ static size_t
 wait_route(int kind)
 {
 	static const char *const op[] = { "sync", "getEvents" };
-	static size_t index[2];
+	static size_t found[2];		/* index + 1 */
 
-	if (index[kind] == 0) {
-		index[kind] = METRIC_ROUTES - 1;
+	if (found[kind] == 0) {
+		found[kind] = METRIC_ROUTES;
 		for (size_t i = 0; i < nroutes; i++)
 			if (strcmp(routes[i].op, op[kind]) == 0)
-				index[kind] = i;
+				found[kind] = i + 1;
 	}
-	return index[kind];
+	return found[kind] - 1;
 }
 
-static void
-answered(struct worker *w, const struct waiter *v, int status)
+void
+waiter_log(const struct env *env, const struct waiter *v, struct db_stats st, int status)
 {
-	struct ctx cx = worker_ctx(w);
 	size_t route = wait_route(v->wait->kind != 0);
+	struct ctx cx = { .conf = env->conf, .user = v->wait->user, .route = route < nroutes ? routes[route].path : NULL };
 	char id[33];
 
 	for (int i = 0; i < 16; i++)
 		snprintf(id + 2 * i, 3, "%02x", v->head.req_id[i]);
 	cx.req_id = id;
-	cx.user = v->wait->user;
-	cx.route = route < nroutes ? routes[route].path : NULL;
-	access_log(w, &cx, route, status, v->head.started);
+	access_log(env, &cx, st, route, status, v->head.started);
 }
 
 static void
@@ -54,7 +52,7 @@ answer(struct worker *w, const struct waiter *v, const struct reply *rp)
 {
 	reply_send(w->a, v->fd, v->head.fcgi_id, rp);
 	close(v->fd);
-	answered(w, v, rp->status);
+	waiter_log(w->env, v, db_stats(w->db), rp->status);
 }
 
 static void

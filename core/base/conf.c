@@ -37,7 +37,6 @@ static const struct setting {
 	S(sync_socket, STR, "unix:/run/hearth/sync.sock", 5, 200, "The same for requests that may wait."),
 	S(run_dir, STR, "/run/hearth", 1, 90, "For other sockets and small files of running processes."),
 	S(metrics_listen, STR, "", 0, 200, "host:port of a private listener for /_hearth/metrics. Empty: none."),
-	S(key_file, STR, "/var/lib/hearth/keys/signing.key", 1, 1000, "The server's signing key. Made at the first start; keep a backup."),
 	S(sql_dir, STR, "", 0, 1000, "Where sql/ lies. Empty: beside the binary, or one directory above it."),
 	S(web_workers, INT, "0", 0, 256, "Processes for short requests. 0: twice the cores, at most 16."),
 	S(sync_workers, INT, "0", 0, 256, "Processes for sync. 0: as many as cores."),

@@ -22,7 +22,6 @@ struct conf {
 	const char *web_socket, *sync_socket;	/* unix:/path or tcp:host:port */
 	const char *run_dir;			/* other sockets, failpoints' files */
 	const char *metrics_listen;		/* host:port or empty */
-	const char *key_file;			/* the signing key; made when missing */
 	const char *sql_dir;			/* where sql/ is; default beside the binary */
 	int64_t web_workers, sync_workers, jobs_workers;	/* 0: computed from the cores */
 	enum conf_registration registration;

@@ -1,0 +1,349 @@
+/* core/sync/news.c - what the park process hears from the database; see news.h. */
+#include "core/sync/news.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+#include "core/base/clock.h"
+#include "core/base/conf.h"
+#include "core/base/log.h"
+#include "core/crypto/crypto.h"
+#include "core/sync/token.h"
+#include "core/sync/wake.h"
+
+#define TAIL_MS 1000
+#define TAIL_ROWS 8000		/* of one look, as in the statement; more: everybody is woken */
+#define TELL_MAX 8192		/* keys kept for the others; what is beyond they find by their own looks */
+
+STMT(news_listen, "LISTEN wake");
+STMT(news_setup, "SET synchronous_commit = off");	/* a wake-up is worth no flush */
+STMT(news_notify, "SELECT pg_notify('wake', $1)");
+
+/*
+ * Every branch is an index scan in the order of pos, whatever the plan. A key
+ * is nid * 2 + is it a user (core/sync/wake.h).
+ */
+#define TAIL(key, table)									\
+	"(SELECT " key " AS key, pos FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
+	" UNION ALL (SELECT " key ", pos FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
+STMT(news_tail,
+    TAIL("room * 2", "event WHERE room_pos IS NOT NULL") " UNION ALL "
+    TAIL("room * 2", "state WHERE line = 0") " UNION ALL "
+    TAIL("usr * 2 + 1", "local_member WHERE true") " UNION ALL "
+    TAIL("usr * 2 + 1", "account_data WHERE true") " ORDER BY 1, 2");
+
+enum { LISTENER, WORKER };
+enum work { NOTHING, SETUP, NOTIFY, LOOK };
+
+struct news {
+	const struct conf *conf;
+	struct news_sink sink;
+	char id[32];			/* this container's, in payloads */
+	struct async *as[NEWS_CONNECTIONS];
+	struct ctx cx[NEWS_CONNECTIONS];	/* each with an arena for what is on its way */
+	bool listening, ready;		/* ready: the worker's settings are made */
+	enum work work;
+
+	bool follow, following;
+	struct arena *pos_arena;
+	struct position pos;
+	const char *token;
+	struct rows tail, pos_rows;
+	int64_t next_look, look_began, look_us;
+
+	int64_t *tell;
+	size_t ntell;
+	int64_t next_tell;
+};
+
+struct news *
+news_new(const struct conf *conf, const struct news_sink *sink)
+{
+	struct news *n = calloc(1, sizeof(*n));
+
+	if (n == NULL || (n->tell = calloc(TELL_MAX, sizeof(*n->tell))) == NULL)
+		abort();
+	n->conf = conf;
+	n->sink = *sink;
+	n->pos_arena = arena_new();
+	n->token = "";
+	for (int i = 0; i < NEWS_CONNECTIONS; i++) {
+		n->as[i] = async_new(conf->database_url);
+		n->cx[i] = (struct ctx){ .a = arena_new(), .db = async_db(n->as[i]), .conf = conf };
+	}
+	snprintf(n->id, sizeof(n->id), "%s", random_letters(n->pos_arena, 16));
+	return n;
+}
+
+void
+news_free(struct news *n)
+{
+	for (int i = 0; i < NEWS_CONNECTIONS; i++) {
+		async_free(n->as[i]);
+		arena_free(n->cx[i].a);
+	}
+	arena_free(n->pos_arena);
+	free(n->tell);
+	free(n);
+}
+
+struct async_want
+news_want(const struct news *n, int connection)
+{
+	return async_want(n->as[connection]);
+}
+
+int64_t
+news_due(const struct news *n)
+{
+	int64_t at = INT64_MAX;
+
+	if (n->work != NOTHING || !async_idle(n->as[WORKER]))
+		return at;
+	if (n->follow)
+		at = n->next_look;
+	if (n->ntell > 0 && n->next_tell < at)
+		at = n->next_tell;
+	return at;
+}
+
+bool
+news_listening(const struct news *n)
+{
+	return n->listening;
+}
+
+bool
+news_following(const struct news *n)
+{
+	return n->following;
+}
+
+const char *
+news_position(const struct news *n)
+{
+	return n->token;
+}
+
+int64_t
+news_tail_us(const struct news *n)
+{
+	return n->look_us;
+}
+
+/* ---- the position, kept in an arena of its own from look to look */
+
+static void
+position_keep(struct news *n, const struct position *p)
+{
+	struct arena *a = arena_new();
+
+	n->pos = *p;
+	n->pos.xip = arena_alloc(a, p->nxip * sizeof(*p->xip) + 1);
+	for (size_t i = 0; i < p->nxip; i++)
+		n->pos.xip[i] = p->xip[i];
+	n->token = token_encode(a, &n->pos);
+	arena_free(n->pos_arena);
+	n->pos_arena = a;
+}
+
+void
+news_follow(struct news *n, const char *position)
+{
+	struct arena *a = arena_new();
+	struct position p;
+
+	n->follow = true;
+	n->next_look = 0;
+	if (position && token_decode(a, position, &p))
+		position_keep(n, &p);
+	arena_free(a);
+}
+
+/* ---- the listening connection */
+
+static void
+listener_step(struct news *n)
+{
+	struct ctx *cx = &n->cx[LISTENER];
+	int64_t keys[WAKE_PAYLOAD_MAX / 3];
+	struct arena_mark mark;
+	enum async_event ev;
+	const char *payload;
+
+	while ((ev = async_step(n->as[LISTENER])) != ASYNC_NOTHING)
+		switch (ev) {
+		case ASYNC_UP:
+			db_queue(cx, NULL, DB_NONE, &news_listen);
+			async_go(n->as[LISTENER], cx);
+			break;
+		case ASYNC_DONE:
+			n->listening = async_result(n->as[LISTENER]) == M_OK;
+			n->next_look = 0;	/* for what was not heard before */
+			break;
+		default:
+			n->listening = false;
+			break;
+		}
+	for (;;) {
+		size_t count;
+
+		mark = arena_mark(cx->a);
+		if ((payload = async_notify(n->as[LISTENER], cx->a)) == NULL)
+			break;
+		if ((count = wake_payload_read(payload, n->id, keys, sizeof(keys) / sizeof(*keys))) > 0)
+			n->sink.woken(n->sink.arg, keys, count);
+		arena_rewind(cx->a, mark);
+	}
+}
+
+/* ---- the working connection: one thing at a time */
+
+static void
+found_each(struct news *n)
+{
+	struct arena *a = n->cx[WORKER].a;
+	int64_t *pos = arena_calloc(a, (size_t)n->tail.n + 1, sizeof(*pos)), key = 0;
+	size_t count = 0;
+
+	while (db_next(&n->tail)) {
+		int64_t k = db_i64(&n->tail, 0);
+
+		if (k != key && count > 0) {
+			n->sink.found(n->sink.arg, key, pos, count);
+			count = 0;
+		}
+		key = k;
+		pos[count++] = db_i64(&n->tail, 1);
+	}
+	if (count > 0)
+		n->sink.found(n->sink.arg, key, pos, count);
+}
+
+static void
+look_done(struct news *n)
+{
+	struct ctx *cx = &n->cx[WORKER];
+	struct position now;
+	struct epochs epochs;
+
+	n->next_look = n->look_began / 1000 + TAIL_MS;
+	if (async_result(n->as[WORKER]) != M_OK || position_read(cx, &n->pos_rows, &now, &epochs) != M_OK) {
+		db_rollback(cx);
+		return;
+	}
+	db_commit(cx);
+	/* The first look knows nothing of what was before it. */
+	if (n->pos.epoch == 0 || token_judge(&n->pos, &now, &epochs) == TOKEN_LOST || n->tail.n >= TAIL_ROWS)
+		n->sink.all(n->sink.arg);
+	else
+		found_each(n);
+	position_keep(n, &now);
+	n->following = true;
+	n->look_us = clock_mono_us() - n->look_began;
+}
+
+static void
+look(struct news *n)
+{
+	struct ctx *cx = &n->cx[WORKER];
+
+	n->look_began = clock_mono_us();
+	cx->now = clock_ms();
+	db_begin(cx, TX_RO);
+	position_queue(cx, &n->pos_rows, n->pos.epoch);
+	n->tail = (struct rows){ .i = -1 };
+	if (n->pos.epoch != 0)
+		db_queue(cx, &n->tail, DB_ANY, &news_tail, P_POSITION(&n->pos));
+	n->work = LOOK;
+	async_go(n->as[WORKER], cx);
+}
+
+static int
+key_cmp(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+void
+news_tell(struct news *n, const int64_t *keys, size_t count)
+{
+	for (size_t i = 0; i < count && n->ntell < TELL_MAX; i++)
+		n->tell[n->ntell++] = keys[i];
+}
+
+static void
+tell(struct news *n)
+{
+	char payload[WAKE_PAYLOAD_MAX + 1];
+	struct ctx *cx = &n->cx[WORKER];
+	size_t unique = 0, told;
+
+	qsort(n->tell, n->ntell, sizeof(*n->tell), key_cmp);
+	for (size_t i = 0; i < n->ntell; i++)
+		if (i == 0 || n->tell[i] != n->tell[i - 1])
+			n->tell[unique++] = n->tell[i];
+	told = wake_payload(payload, n->id, n->tell, unique);
+	n->ntell = unique - told;
+	memmove(n->tell, n->tell + told, n->ntell * sizeof(*n->tell));
+	n->next_tell = clock_mono_ms() + n->conf->wake_interval_ms;
+	db_queue(cx, NULL, DB_NONE, &news_notify, P_TEXT(payload));
+	n->work = NOTIFY;
+	async_go(n->as[WORKER], cx);
+}
+
+static void
+setup(struct news *n)
+{
+	db_queue(&n->cx[WORKER], NULL, DB_NONE, &news_setup);
+	n->work = SETUP;
+	async_go(n->as[WORKER], &n->cx[WORKER]);
+}
+
+static void
+work_done(struct news *n)
+{
+	struct ctx *cx = &n->cx[WORKER];
+	enum work was = n->work;
+
+	n->work = NOTHING;
+	if (was == LOOK)
+		look_done(n);
+	else if (was == SETUP)
+		n->ready = true;
+	/* Results lie in the arena; what is on its way now (a COMMIT) has none. */
+	arena_free(cx->a);
+	cx->a = arena_new();
+}
+
+static void
+worker_step(struct news *n)
+{
+	int64_t now = clock_mono_ms();
+	enum async_event ev;
+
+	while ((ev = async_step(n->as[WORKER])) != ASYNC_NOTHING) {
+		if (ev == ASYNC_DONE) {
+			work_done(n);
+		} else if (ev == ASYNC_LOST) {
+			n->ready = false;
+			n->work = NOTHING;
+		}
+	}
+	if (n->work != NOTHING || !async_idle(n->as[WORKER]))
+		return;
+	if (!n->ready)
+		setup(n);
+	else if (n->ntell > 0 && n->next_tell <= now)
+		tell(n);
+	else if (n->follow && n->next_look <= now)
+		look(n);
+}
+
+void
+news_step(struct news *n)
+{
+	listener_step(n);
+	worker_step(n);
+}
