@@ -4,7 +4,8 @@
  * yajl finds the tokens; what it lets pass and RFC 8259 or Matrix do not is
  * looked at here, before: UTF-8 (yajl takes overlong forms and surrogates),
  * lone surrogate escapes (yajl makes '?' of them), vertical tab and form feed
- * (white space to yajl).
+ * (white space to yajl), a string without end behind the value (no garbage to
+ * yajl).
  *
  * Memory: all string bytes and number texts go to one piece of n + 1 bytes
  * (each needs at most what it took in the text, its NUL the place of a quote or
@@ -344,6 +345,7 @@ static enum json_fault
 look_ahead(const char *text, size_t n)
 {
 	const unsigned char *s = (const unsigned char *)text, *end = s + n;
+	bool in_string = false;
 
 	if (!utf8_valid(text, n))
 		return JSON_BAD_UTF8;
@@ -355,10 +357,12 @@ look_ahead(const char *text, size_t n)
 				return s + 6 <= end && s[1] == 'u' && hex4(s + 2) >= 0 ? JSON_BAD_UTF8 : JSON_SYNTAX;
 		} else if (*s < 0x20 && *s != '\t' && *s != '\n' && *s != '\r') {
 			return JSON_SYNTAX;
+		} else if (*s == '"') {
+			in_string = !in_string;
 		}
 		s += len;
 	}
-	return JSON_OK;
+	return in_string ? JSON_SYNTAX : JSON_OK;
 }
 
 enum json_fault

@@ -63,6 +63,10 @@ Test(json_parse, what_is_no_json)
 	FAULT("{} {}", JSON_SYNTAX);
 	FAULT("1 2", JSON_SYNTAX);
 	FAULT("{}x", JSON_SYNTAX);
+	FAULT("{}\"", JSON_SYNTAX);
+	FAULT("80\"x", JSON_SYNTAX);
+	FAULT("{}t", JSON_SYNTAX);
+	FAULT("{}-", JSON_SYNTAX);
 	FAULT("{}\0", JSON_SYNTAX);
 	FAULT("tru", JSON_SYNTAX);
 	FAULT("True", JSON_SYNTAX);
