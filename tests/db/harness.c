@@ -54,8 +54,8 @@ quiet(void *arg, const PGresult *res)
 {
 }
 
-static const char *
-database(void)
+const char *
+test_dbname(void)
 {
 	static const char *name;
 	PGconn *c;
@@ -79,7 +79,7 @@ database(void)
 const char *
 test_url(const char *user)
 {
-	return test_url_of(user, database());
+	return test_url_of(user, test_dbname());
 }
 
 /* ---- sessions */

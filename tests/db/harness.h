@@ -41,6 +41,7 @@ void session_next(struct ctx *cx);
 void session_end(struct ctx *cx);
 
 const char *test_url(const char *user);		/* of this test's database */
+const char *test_dbname(void);
 const char *test_url_of(const char *user, const char *dbname);
 const struct conf *test_conf(void);
 
