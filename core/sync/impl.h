@@ -137,6 +137,9 @@ struct sync_run {
 	int64_t seen;
 };
 
+/* What this process knows of the streams goes: it is as a worker that has just started. */
+void sync_forget(void);
+
 /* Events and state below it are new for no one who has seen p. */
 int64_t position_lo(const struct position *p);
 

@@ -11,15 +11,21 @@ STMT(sync_sessions,
     " AND EXISTS (SELECT 1 FROM access_token t WHERE t.device = d.nid)");
 STMT(sync_joined, "SELECT usr, array_agg(room) FROM local_member WHERE usr = ANY($1) AND membership = 2 GROUP BY usr");
 
-/* One per process: this worker's own view of what changed lately. */
+static struct ring *ring;	/* this worker's own view of what changed lately */
+
 static struct ring *
 worker_ring(void)
 {
-	static struct ring *g;
+	if (!ring)
+		ring = ring_new();
+	return ring;
+}
 
-	if (!g)
-		g = ring_new();
-	return g;
+void
+sync_forget(void)
+{
+	ring_free(ring);
+	ring = NULL;
 }
 
 /* ---- a fresh request */
