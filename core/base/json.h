@@ -40,7 +40,7 @@ struct json_member {
 };
 
 #define JSON_MAX_DEPTH 100
-#define JSON_MAX_TEXT ((size_t)64 << 20)	/* longer: JSON_TOO_BIG. A tree takes up to 35 times its text */
+#define JSON_MAX_TEXT ((size_t)64 << 20)	/* longer: JSON_TOO_BIG. A tree takes up to 25 times its text */
 #define JSON_INT_MAX INT64_C(9007199254740991)	/* 2^53-1 */
 
 enum json_fault { JSON_OK, JSON_SYNTAX, JSON_TOO_DEEP, JSON_BAD_UTF8, JSON_TOO_BIG };

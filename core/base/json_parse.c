@@ -29,7 +29,7 @@ struct level {
 struct parser {
 	struct arena *a;
 	struct json *root;
-	struct json_member *stack;
+	struct json_member *stack, *heap;	/* heap: the stack, once it has outgrown its first place */
 	size_t n, cap;
 	struct level level[JSON_MAX_DEPTH];
 	int depth;
@@ -56,13 +56,25 @@ new_node(struct parser *p, enum json_type type)
 	return v;
 }
 
+/* Not arena memory: all but the last size would lie there unused. */
+static void
+stack_grow(struct parser *p)
+{
+	struct json_member *heap = reallocarray(p->heap, p->cap, 2 * sizeof(*heap));
+
+	if (!heap)
+		abort();
+	if (!p->heap)
+		memcpy(heap, p->stack, p->n * sizeof(*heap));
+	p->heap = p->stack = heap;
+	p->cap *= 2;
+}
+
 static void
 push(struct parser *p, struct json_member m)
 {
-	if (p->n == p->cap) {
-		p->stack = arena_realloc(p->a, p->stack, p->cap * sizeof(m), 2 * p->cap * sizeof(m));
-		p->cap *= 2;
-	}
+	if (p->n == p->cap)
+		stack_grow(p);
 	p->stack[p->n++] = m;
 }
 
@@ -372,6 +384,7 @@ json_parse(struct arena *a, const char *text, size_t n, struct json **out)
 	struct parser p = { .a = a, .stack = first, .cap = sizeof(first) / sizeof(first[0]), .chunk = 8 };
 	yajl_alloc_funcs memory = { piece_alloc, piece_realloc, piece_free, a };
 	yajl_handle y;
+	bool ok;
 
 	*out = NULL;
 	if (n > JSON_MAX_TEXT)
@@ -381,8 +394,10 @@ json_parse(struct arena *a, const char *text, size_t n, struct json **out)
 	p.text = arena_alloc(a, n + 1);
 	y = yajl_alloc(&callbacks, &memory, &p);
 	yajl_config(y, yajl_dont_validate_strings, 1);	/* looked at already */
-	if (yajl_parse(y, (const unsigned char *)text, n) != yajl_status_ok ||
-	    yajl_complete_parse(y) != yajl_status_ok || !p.root)
+	ok = yajl_parse(y, (const unsigned char *)text, n) == yajl_status_ok &&
+	    yajl_complete_parse(y) == yajl_status_ok && p.root;
+	free(p.heap);
+	if (!ok)
 		return p.fault != JSON_OK ? p.fault : JSON_SYNTAX;
 	*out = p.root;
 	return JSON_OK;
