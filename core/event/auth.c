@@ -128,18 +128,19 @@ static const struct rule {
 	size_t in;
 	enum err (*check)(const struct judge *j);
 } rules[] = {
-	{ BEFORE_MEMBERSHIP,	"m.room.aliases",		HAVING(special_aliases_auth),	auth_aliases },
-	{ BEFORE_MEMBERSHIP,	"m.room.member",		ALL_VERSIONS,			auth_member },
-	{ BEFORE_LEVEL,		"m.room.third_party_invite",	ALL_VERSIONS,			auth_third_party_invite },
-	{ LAST,			"m.room.power_levels",		ALL_VERSIONS,			auth_power_levels },
-	{ LAST,			"m.room.redaction",		HAVING(redact_auth_by_domain),	auth_redaction },
+	{ BEFORE_MEMBERSHIP, "m.room.aliases",            HAVING(special_aliases_auth),  auth_aliases },
+	{ BEFORE_MEMBERSHIP, "m.room.member",             ALL_VERSIONS,                  auth_member },
+	{ BEFORE_LEVEL,      "m.room.third_party_invite", ALL_VERSIONS,                  auth_third_party_invite },
+	{ LAST,              "m.room.power_levels",       ALL_VERSIONS,                  auth_power_levels },
+	{ LAST,              "m.room.redaction",          HAVING(redact_auth_by_domain), auth_redaction },
 };
 
 static const struct rule *
 rule_for(const struct judge *j, enum place place)
 {
 	for (size_t i = 0; i < sizeof(rules) / sizeof(rules[0]); i++)
-		if (rules[i].place == place && strcmp(rules[i].type, j->ev->type) == 0 && version_has(j->rv, rules[i].in))
+		if (rules[i].place == place && version_has(j->rv, rules[i].in) &&
+		    strcmp(rules[i].type, j->ev->type) == 0)
 			return &rules[i];
 	return NULL;
 }

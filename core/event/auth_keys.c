@@ -1,4 +1,7 @@
-/* core/event/auth_keys.c - which state events an event names in auth_events (Server-Server API, "Auth events selection"), and the rules about that list. */
+/*
+ * core/event/auth_keys.c - which state events an event names in auth_events (Server-Server
+ * API, "Auth events selection"), and the rules about that list.
+ */
 #include "core/event/impl.h"
 
 #include <string.h>

@@ -108,7 +108,7 @@ auth_join(const struct judge *j)
 	return fail(j->cx, M_FORBIDDEN, "the join rule of this room lets nobody in");
 }
 
-/* A hostile pair of events could ask for a million verifications: more keys and signatures than these are not looked at. */
+/* A hostile pair of events could ask for a million verifications: more than these are not looked at. */
 #define KEYS_MAX 32
 #define SIGS_MAX 32
 

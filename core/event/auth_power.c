@@ -18,7 +18,7 @@ static int64_t
 saturated(double d)
 {
 	d = trunc(d);
-	return d >= (double)LEVEL_MAX ? LEVEL_MAX : d <= -(double)LEVEL_MAX ? -LEVEL_MAX : (int64_t)d;
+	return d >= (double)LEVEL_MAX ? LEVEL_MAX : d <= (double)INT64_MIN ? INT64_MIN : (int64_t)d;
 }
 
 static const char *
@@ -43,7 +43,7 @@ level_of_string(const char *s, size_t n, int64_t *out)
 		return false;
 	for (; *s >= '0' && *s <= '9'; s++)
 		v = v > (LEVEL_MAX - 9) / 10 ? LEVEL_MAX : v * 10 + (*s - '0');
-	*out = minus ? -v : v;
+	*out = !minus ? v : v == LEVEL_MAX ? INT64_MIN : -v;
 	return skip_space(s) == end;
 }
 

@@ -26,7 +26,7 @@ struct work {
 	const char *hash, *sig;		/* b64 */
 };
 
-/* ,"key": with the comma where one is needed. */
+/* {"key": or ,"key": */
 static void
 put_key(struct buf *b, const char *key)
 {
@@ -39,8 +39,6 @@ put_key(struct buf *b, const char *key)
 static void
 put_raw(struct buf *b, const char *key, const char *json)
 {
-	if (!json)
-		return;
 	put_key(b, key);
 	buf_puts(b, json);
 }
@@ -72,7 +70,7 @@ put_hashes(struct buf *b, const char *hash)
 	buf_puts(b, "\"}");
 }
 
-/* Where the redacted event is a top-level one: below v11, and never in its redacted form. */
+/* Below v11 it is a top-level member, which redaction drops; from v11 on it is in content. */
 static const char *
 top_redacts(const struct work *w)
 {

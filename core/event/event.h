@@ -113,20 +113,25 @@ enum err event_build(struct ctx *cx, const struct event_draft *d, struct event *
 const char *event_content_hash(struct arena *a, const struct event *ev);
 /* Is hashes.sha256 the content's? If not, the event is to be used in its redacted form. */
 bool event_hash_ok(struct arena *a, const struct event *ev);
-void event_reference_hash(struct arena *a, const struct room_version *rv, const struct json *pdu, unsigned char out[SHA256_LEN]);
+void event_reference_hash(struct arena *a, const struct room_version *rv, const struct json *pdu,
+    unsigned char out[SHA256_LEN]);
 const char *event_reference_b64(struct arena *a, const struct room_version *rv, const struct json *pdu);
 /* NULL in v1 and v2 when the PDU has no event_id. */
 const char *event_id_of(struct arena *a, const struct room_version *rv, const struct json *pdu);
 /* The redacted form (a new top; parts are shared). Spec: room version N, "Redactions". */
 struct json *event_redact(struct arena *a, const struct room_version *rv, const struct json *pdu);
 /* The same for content alone. type is esc. May return content itself. */
-struct json *event_redact_content(struct arena *a, const struct room_version *rv, const char *type, struct json *content);
+struct json *event_redact_content(struct arena *a, const struct room_version *rv, const char *type,
+    struct json *content);
 /* Signs the redacted form and puts the signature into pdu. */
-void event_sign(struct arena *a, const struct room_version *rv, struct json *pdu, const char *server, const struct signing_key *k);
-bool event_verify_sig(struct arena *a, const struct room_version *rv, const struct json *pdu, const char *server, const char *key_id, const unsigned char pub[ED25519_PUB]);
+void event_sign(struct arena *a, const struct room_version *rv, struct json *pdu, const char *server,
+    const struct signing_key *k);
+bool event_verify_sig(struct arena *a, const struct room_version *rv, const struct json *pdu, const char *server,
+    const char *key_id, const unsigned char pub[ED25519_PUB]);
 /* Signing of any JSON object (Appendices, "Signing JSON"). */
 void json_sign(struct arena *a, struct json *obj, const char *server, const struct signing_key *k);
-bool json_verify(struct arena *a, const struct json *obj, const char *server, const char *key_id, const unsigned char pub[ED25519_PUB]);
+bool json_verify(struct arena *a, const struct json *obj, const char *server, const char *key_id,
+    const unsigned char pub[ED25519_PUB]);
 
 /*
  * Which (type, state_key) an event's auth_events name. Spec: Server-Server API,

@@ -45,7 +45,8 @@ enum err auth_member(const struct judge *j);
 enum err auth_power_levels(const struct judge *j);
 
 /* auth_power.c: levels, given the content of m.room.power_levels (or NULL) and the create event (or NULL). */
-int64_t level_of_user(const struct room_version *rv, const struct json *levels, const struct event *create, const char *user);
+int64_t level_of_user(const struct room_version *rv, const struct json *levels, const struct event *create,
+    const char *user);
 int64_t level_for_event(const struct room_version *rv, const struct json *levels, const char *type, bool state);
 int64_t level_named(const struct room_version *rv, const struct json *levels, const char *name);
 

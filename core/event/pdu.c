@@ -204,7 +204,9 @@ event_read(struct ctx *cx, const struct room_version *rv, struct json *pdu, stru
 static bool
 is_column(const struct event *ev, const char *key)
 {
-	static const char *const columns[] = { "content", "origin_server_ts", "sender", "state_key", "type", "unsigned" };
+	static const char *const columns[] = {
+		"content", "origin_server_ts", "sender", "state_key", "type", "unsigned",
+	};
 
 	if (strcmp(key, "room_id") == 0)
 		return !ev->rv->room_id_is_create_hash || strcmp(ev->type, "m.room.create") != 0;

@@ -10,9 +10,9 @@
 
 static const char *const top_keys[] = {
 	"auth_events", "content", "depth", "event_id", "hashes", "origin_server_ts", "prev_events", "room_id", "sender",
-	"signatures", "state_key", "type",
+	"signatures", "state_key", "type", NULL,
 };
-static const char *const top_keys_before_v11[] = { "membership", "origin", "prev_state" };
+static const char *const top_keys_before_v11[] = { "membership", "origin", "prev_state", NULL };
 
 static const struct kept_content {
 	const char *type, *key;		/* key NULL: the whole content */
@@ -48,10 +48,10 @@ keep(struct arena *a, struct json *out, const struct json *from, const char *key
 }
 
 static void
-keep_all(struct arena *a, struct json *out, const struct json *from, const char *const *keys, size_t n)
+keep_all(struct arena *a, struct json *out, const struct json *from, const char *const *keys)
 {
-	for (size_t i = 0; i < n; i++)
-		keep(a, out, from, keys[i]);
+	for (; *keys; keys++)
+		keep(a, out, from, *keys);
 }
 
 /*
@@ -96,9 +96,9 @@ event_redact(struct arena *a, const struct room_version *rv, const struct json *
 	const char *type = json_get_esc(a, pdu, "type");
 	struct json *out = json_new_obj(a), *content = json_get(pdu, "content");
 
-	keep_all(a, out, pdu, top_keys, sizeof(top_keys) / sizeof(top_keys[0]));
+	keep_all(a, out, pdu, top_keys);
 	if (!rv->redact_v11)
-		keep_all(a, out, pdu, top_keys_before_v11, sizeof(top_keys_before_v11) / sizeof(top_keys_before_v11[0]));
+		keep_all(a, out, pdu, top_keys_before_v11);
 	if (json_is(content, JSON_OBJ))
 		json_set(a, out, "content", event_redact_content(a, rv, type ? type : "", content));
 	return out;

@@ -1,4 +1,7 @@
-/* core/event/sign.c - signatures of JSON objects and of events (Appendices, "Signing JSON"; Server-Server API, "Signing Events"). */
+/*
+ * core/event/sign.c - signatures of JSON objects (Appendices, "Signing JSON") and of
+ * events (Server-Server API, "Signing Events").
+ */
 #include "core/event/impl.h"
 
 #include "core/base/b64.h"
