@@ -25,7 +25,7 @@ void arena_free(struct arena *a);	/* runs the defers; NULL is fine */
 void *arena_alloc(struct arena *a, size_t n);	/* 16-byte aligned, not zeroed */
 void *arena_zalloc(struct arena *a, size_t n);
 void *arena_calloc(struct arena *a, size_t count, size_t size); /* zeroed; aborts on overflow */
-/* Grows an allocation; in place when p was the last one. old may be 0. */
+/* Grows an allocation; in place when p was the last one. old: the size it was made with (0 with p NULL). */
 void *arena_realloc(struct arena *a, void *p, size_t old, size_t n);
 char *arena_strdup(struct arena *a, const char *s);
 char *arena_strndup(struct arena *a, const char *s, size_t n);	/* copies n bytes, adds NUL */

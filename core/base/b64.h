@@ -7,7 +7,7 @@
 
 const char *b64_encode(struct arena *a, const void *p, size_t n);
 const char *b64url_encode(struct arena *a, const void *p, size_t n);
-/* Either alphabet, not mixed; NULL when it is not base64. *n bytes. */
+/* Either alphabet, not mixed; NULL when it is not base64. *n bytes. Bits left over at the end are not looked at. */
 void *b64_decode(struct arena *a, const char *s, size_t len, size_t *n);
 
 #endif

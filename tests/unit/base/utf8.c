@@ -16,7 +16,7 @@ is_code_point(const unsigned char *s, size_t n)
 		if (s[i] < 0x80 || s[i] > 0xbf)
 			return false;
 	if (n == 2)
-		return s[0] >= 0xc0 && s[0] < 0xe0 && (c = (s[0] & 31u) << 6 | (s[1] & 63u)) >= 0x80;
+		return s[0] >= 0xc0 && s[0] < 0xe0 && ((s[0] & 31u) << 6 | (s[1] & 63u)) >= 0x80;
 	if (n == 3)
 		return s[0] >= 0xe0 && s[0] < 0xf0 && (c = (s[0] & 15u) << 12 | (s[1] & 63u) << 6 | (s[2] & 63u)) >= 0x800 &&
 		    (c < 0xd800 || c > 0xdfff);

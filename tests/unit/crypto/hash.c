@@ -28,6 +28,17 @@ Test(hash, sha256)
 	arena_free(a);
 }
 
+/* FIPS 180-4 example */
+Test(hash, sha1)
+{
+	struct arena *a = arena_new();
+	unsigned char d[SHA1_LEN];
+
+	sha1("abc", 3, d);
+	cr_assert_str_eq(hex(a, d, sizeof(d)), "a9993e364706816aba3e25717850c26c9cd0d89d");
+	arena_free(a);
+}
+
 /* RFC 2202, test cases 2 and 1 */
 Test(hash, hmac_sha1)
 {
