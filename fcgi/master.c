@@ -16,9 +16,11 @@
 #include <sysexits.h>
 #include <unistd.h>
 #include "core/base/clock.h"
+#include "core/base/cores.h"
 #include "core/base/log.h"
 #include "core/db/db.h"
 #include "core/db/migrate.h"
+#include "core/user/hash_gate.h"
 #include "fcgi/listen.h"
 #include "fcgi/park.h"
 #include "fcgi/roles.h"
@@ -528,6 +530,7 @@ master_main(const struct conf *conf, char **argv)
 	find_path(argv[0]);
 	setup_process();
 	inherit();
+	hash_gate_init(cores_allowed() / 2);
 	if (!open_all(conf))
 		return 1;
 	p[0] = (struct pollfd){ .fd = m.signals, .events = POLLIN };

@@ -30,9 +30,9 @@ slot_lock(int slot, short type, int how)
 	return r;
 }
 
-/* Any free slot; when all are taken, the queue of one of them. -1: no gate, or none to be had. */
-static int
-gate_enter(void)
+/* When all slots are taken, the queue of one of them. */
+int
+hash_gate_enter(void)
 {
 	int i;
 
@@ -45,8 +45,8 @@ gate_enter(void)
 	return slot_lock(i, F_WRLCK, F_SETLKW) == 0 ? i : -1;
 }
 
-static void
-gate_leave(int slot)
+void
+hash_gate_leave(int slot)
 {
 	if (slot >= 0)
 		slot_lock(slot, F_UNLCK, F_SETLK);
@@ -55,10 +55,10 @@ gate_leave(int slot)
 const char *
 gated_password_hash(struct ctx *cx, const char *password)
 {
-	int slot = gate_enter();
+	int slot = hash_gate_enter();
 	const char *hash = password_hash(cx->a, password, cx->conf->password_cost);
 
-	gate_leave(slot);
+	hash_gate_leave(slot);
 	return hash;
 }
 
@@ -72,8 +72,8 @@ gated_password_check(struct ctx *cx, const char *password, const char *hash)
 		gated_password_hash(cx, password);
 		return false;
 	}
-	slot = gate_enter();
+	slot = hash_gate_enter();
 	ok = password_check(password, hash);
-	gate_leave(slot);
+	hash_gate_leave(slot);
 	return ok;
 }

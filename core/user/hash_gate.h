@@ -13,6 +13,10 @@
 
 void hash_gate_init(int slots);	/* by the master, before it forks; slots < 1 counts as 1 */
 
+/* Waits for a slot, and gives it back. -1: there is no gate. */
+int hash_gate_enter(void);
+void hash_gate_leave(int slot);
+
 /*
  * password_hash() and password_check() of core/crypto, when a slot is free. Never inside a
  * transaction. A hash of NULL (no such user, no password) is wrong, after as much work.
