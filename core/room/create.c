@@ -1,5 +1,6 @@
 /* core/room/create.c - see create.h. */
 #include "core/room/create.h"
+#include "core/base/clock.h"
 #include "core/base/conf.h"
 #include "core/base/id.h"
 #include "core/room/alias.h"
@@ -324,6 +325,22 @@ plan_preset(const struct wish *w, struct plan *p, const char *type, const char *
 		plan_add(p, type, "", one_string(w->cx->a, key, value));
 }
 
+/*
+ * In version 12 the room's id is the hash of the create event, and all that tells the events
+ * of two equal wishes of one user apart is their time. So it is set back by a random part of half a
+ * second, and read anew when a request is tried again (see room_create).
+ */
+static int64_t
+create_ts(const struct wish *w)
+{
+	uint16_t r;
+
+	if (!w->rv->room_id_is_create_hash)
+		return w->cx->now;
+	random_bytes(&r, sizeof r);
+	return clock_ms() - r % 500;
+}
+
 static void
 plan_events(const struct wish *w, struct plan *p)
 {
@@ -333,6 +350,7 @@ plan_events(const struct wish *w, struct plan *p)
 
 	p->v = arena_calloc(a, w->ninitial + 16, sizeof *p->v);
 	plan_add(p, "m.room.create", "", create_content(w));
+	p->v[0].ts = create_ts(w);
 	plan_add(p, "m.room.member", w->cx->user, join);
 	plan_add(p, "m.room.power_levels", "", power_content(w));
 	if (w->alias != NULL) {
@@ -434,8 +452,10 @@ room_create(struct ctx *cx, const struct json *body, struct created *out)
 		return e;
 	ap.room.public = w.public;
 	append_close(&ap);
-	if (w.alias != NULL && (e = alias_insert(cx, w.alias, ap.room.nid)) != M_OK)
-		return e == M_ALIAS_IN_USE ? fail(cx, M_ROOM_IN_USE, "that alias is taken") : e;
 	*out = (struct created){ ap.room.id, w.alias };
-	return M_OK;
+	e = w.alias != NULL ? alias_insert(cx, w.alias, ap.room.nid) : db_run(cx);
+	if (e == M_ALIAS_IN_USE)
+		return fail(cx, M_ROOM_IN_USE, "that alias is taken");
+	/* The same create event as that of another room. */
+	return e == E_CONFLICT && strcmp(db_constraint(cx), "room_id_key") == 0 ? E_RETRY : e;
 }

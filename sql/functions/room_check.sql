@@ -1,0 +1,66 @@
+-- Is what is stored about rooms consistent? One row per fault; none is what one wants to see. Reads all of a room (or of
+-- all rooms: for tests and for an administrator at night). NULL: every room.
+CREATE OR REPLACE FUNCTION room_check(room_id text DEFAULT NULL) RETURNS TABLE (room text, fault text)
+LANGUAGE sql STABLE SET search_path = hearth, pg_temp AS $$
+WITH r AS (
+	SELECT * FROM room WHERE room_id IS NULL OR id = room_id
+), e AS (
+	SELECT e.room, e.nid, e.room_pos, e.at_ver, e.pos, e.id,
+		lag(e.room_pos) OVER w AS pos_before, lag(e.at_ver) OVER w AS ver_before
+	FROM event e JOIN r ON r.nid = e.room WHERE e.room_pos IS NOT NULL
+	WINDOW w AS (PARTITION BY e.room ORDER BY e.room_pos)
+), s AS (
+	SELECT s.*, lead(s.since) OVER w AS next_since, lag(s.event) OVER w AS event_before
+	FROM state s JOIN r ON r.nid = s.room
+	WINDOW w AS (PARTITION BY s.room, s.line, s.type, s.key ORDER BY s.since)
+), now AS (
+	SELECT * FROM s WHERE line = 0 AND until = 9223372036854775807 AND event IS NOT NULL
+), me AS (
+	SELECT ':' || server_name AS suffix FROM server
+), faults(nid, fault) AS (
+	SELECT e.room, format('room_pos %s follows %s without a hole', e.room_pos, e.pos_before) FROM e
+		WHERE e.room_pos <> e.pos_before + 1 AND NOT EXISTS (SELECT 1 FROM hole h WHERE h.room = e.room
+			AND h.top_pos > e.pos_before AND h.top_pos <= e.room_pos)
+	UNION ALL SELECT e.room, format('at_ver falls from %s to %s at room_pos %s', e.ver_before, e.at_ver, e.room_pos) FROM e
+		WHERE e.at_ver < e.ver_before
+	UNION ALL SELECT r.nid, format('last_room_pos is %s, the last event has %s', r.last_room_pos, m.top) FROM r
+		JOIN (SELECT e.room, max(e.room_pos) AS top FROM e GROUP BY 1) m ON m.room = r.nid WHERE m.top <> r.last_room_pos
+	UNION ALL SELECT r.nid, 'no forward extremities' FROM r WHERE r.resident AND r.extremities = '{}'
+	UNION ALL SELECT r.nid, format('forward extremity %s is no event of the room', x) FROM r, unnest(r.extremities) x
+		WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.nid = x AND e.room = r.nid)
+	UNION ALL SELECT r.nid, format('depth is %s, that of the forward extremities %s', r.depth, d.depth) FROM r
+		CROSS JOIN LATERAL (SELECT max((CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END::json ->> 'depth')::bigint) AS depth
+			FROM event e WHERE e.nid = ANY (r.extremities)) d WHERE d.depth <> r.depth
+	UNION ALL SELECT s.room, format('line %s type %s key %s: version %s lasts until %s, the next begins at %s', s.line, s.type, s.key,
+			s.since, s.until, coalesce(s.next_since, 9223372036854775807)) FROM s
+		WHERE s.until <> coalesce(s.next_since, 9223372036854775807) OR s.until <= s.since
+	UNION ALL SELECT s.room, format('type %s key %s begins at version %s, the room is at %s', s.type, s.key, s.since, r.state_ver)
+		FROM s JOIN r ON r.nid = s.room WHERE s.line = 0 AND s.since > r.state_ver
+	UNION ALL SELECT r.nid, format('nothing changed at version %s', v) FROM r, generate_series(1, r.state_ver) v
+		WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.room = r.nid AND s.line = 0 AND s.since = v)
+	UNION ALL SELECT s.room, format('state row of type %s key %s version %s: event %s does not fit', s.type, s.key, s.since, s.event)
+		FROM s LEFT JOIN event x ON x.nid = s.event WHERE s.event IS NOT NULL
+		AND (x.room, x.type, x.state_key) IS DISTINCT FROM (s.room, s.type, s.key)
+	UNION ALL SELECT s.room, format('event %s replaces %s and says %s', s.event, s.event_before, x.prev_state)
+		FROM s JOIN event x ON x.nid = s.event WHERE s.line = 0 AND x.line = 0 AND x.ver + 1 = s.since
+		AND x.prev_state IS DISTINCT FROM s.event_before
+	UNION ALL SELECT s.room, format('membership of key %s is %s, its event says %s', s.key, s.membership, m.membership)
+		FROM s JOIN event x ON x.nid = s.event CROSS JOIN LATERAL (SELECT
+			(CASE WHEN x.flags & 8 = 0 THEN x.content::json ELSE x.content::json -> 'content' END) ->> 'membership' AS membership) m
+		WHERE s.type = 2 AND m.membership IS DISTINCT FROM (ARRAY['invite', 'join', 'knock', 'leave', 'ban'])[s.membership]
+	UNION ALL SELECT r.nid, format('%s joined and %s invited are counted, there are %s and %s', r.joined, r.invited, c.joined, c.invited)
+		FROM r CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE membership = 2) AS joined,
+			count(*) FILTER (WHERE membership = 1) AS invited FROM now WHERE now.room = r.nid AND now.type = 2) c
+		WHERE (r.joined, r.invited) <> (c.joined, c.invited)
+	UNION ALL SELECT now.room, format('local user %s: member event %s, local_member has %s', n.body, now.event, m.event)
+		FROM now JOIN name n ON n.nid = now.key CROSS JOIN me
+		LEFT JOIN local_member m ON m.usr = now.key AND m.room = now.room
+		WHERE now.type = 2 AND right(n.body, length(me.suffix)) = me.suffix
+		AND (m.membership, m.event) IS DISTINCT FROM (now.membership, now.event)
+	UNION ALL SELECT m.room, format('local_member %s is of no member event that holds', m.usr)
+		FROM local_member m JOIN r ON r.nid = m.room WHERE m.event IS NOT NULL
+		AND NOT EXISTS (SELECT 1 FROM now WHERE now.room = m.room AND now.type = 2 AND now.key = m.usr)
+)
+SELECT r.id, f.fault FROM faults f JOIN r ON r.nid = f.nid ORDER BY 1, 2
+$$;
+COMMENT ON FUNCTION room_check IS 'Faults in what is stored about a room (by id) or all rooms: order, state versions, counters, members.';

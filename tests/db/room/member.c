@@ -1,0 +1,193 @@
+/* tests/db/room/member.c - joins, invitations, kicks, bans, and the races between them. */
+#include "tests/db/room/world.h"
+
+#define PUBLIC "{\"preset\":\"public_chat\"}"
+#define PRIVATE "{\"preset\":\"private_chat\"}"
+
+static enum err
+change(struct ctx *cx, enum member_action action, const char *room, const char *target)
+{
+	return DO(cx, TX_RW, member_change(cx, action, room, target, NULL));
+}
+
+static const char *
+membership(const char *who)
+{
+	return sql("SELECT e.content::json ->> 'membership' FROM state s JOIN event e ON e.nid = s.event WHERE s.type = 2"
+	    " AND s.key = (SELECT nid FROM name WHERE body = '@%s:localhost') AND s.until = 9223372036854775807", who);
+}
+
+Test(room_member, a_life)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, PRIVATE);
+
+	cr_expect_eq(join(b, room), M_FORBIDDEN);
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@bob:localhost"), M_OK);
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@bob:localhost"), M_OK, "again");
+	cr_expect_eq(sql_int("SELECT last_room_pos FROM room"), 7, "the same invitation is no new event");
+	cr_expect_eq(join(b, room), M_OK);
+	cr_expect_eq(join(b, room), M_OK, "joined already");
+	cr_expect_eq(sql_int("SELECT last_room_pos FROM room"), 8);
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@bob:localhost"), M_FORBIDDEN, "is in");
+	check_rooms();
+	cr_expect_eq(DO(b, TX_RW, member_forget(b, room)), E_BAD_REQUEST, "is in");
+	cr_expect_eq(leave(b, room), M_OK);
+	cr_expect_eq(leave(b, room), M_OK, "left already");
+	cr_expect_eq(DO(b, TX_RW, member_forget(b, room)), M_OK);
+	cr_expect_eq(sql_int("SELECT count(*) FROM local_member WHERE forgotten"), 1);
+	cr_expect_eq(change(b, MEMBER_BAN, room, "@alice:localhost"), M_FORBIDDEN);
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@bob:localhost"), M_OK);
+	cr_expect_eq(sql_int("SELECT count(*) FROM local_member WHERE forgotten"), 0, "a new invitation shows the room again");
+	cr_expect_eq(leave(b, room), M_OK, "rejected");
+	check_rooms();
+}
+
+Test(room_member, kick_ban_unban)
+{
+	struct ctx *a = user("alice"), *b = user("bob"), *c = user("carol");
+	const char *room = make_room(a, PUBLIC);
+
+	cr_assert_eq(join(b, room), M_OK);
+	cr_assert_eq(join(c, room), M_OK);
+	cr_expect_eq(change(b, MEMBER_KICK, room, "@carol:localhost"), M_FORBIDDEN);
+	cr_expect_eq(change(a, MEMBER_KICK, room, "@carol:localhost"), M_OK);
+	cr_expect_eq(change(a, MEMBER_KICK, room, "@carol:localhost"), M_FORBIDDEN, "is not there any more");
+	cr_expect_eq(change(a, MEMBER_UNBAN, room, "@carol:localhost"), M_FORBIDDEN, "is not banned");
+	cr_expect_eq(change(a, MEMBER_BAN, room, "@bob:localhost"), M_OK);
+	cr_expect_str_eq(membership("bob"), "ban");
+	cr_expect_eq(join(b, room), M_FORBIDDEN);
+	cr_expect_eq(leave(b, room), M_FORBIDDEN, "no way around a ban");
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@bob:localhost"), M_FORBIDDEN);
+	cr_expect_eq(change(a, MEMBER_KICK, room, "@bob:localhost"), M_FORBIDDEN, "a kick lifts no ban");
+	cr_expect_eq(change(a, MEMBER_UNBAN, room, "@bob:localhost"), M_OK);
+	cr_expect_eq(join(b, room), M_OK);
+	cr_expect_eq(change(a, MEMBER_BAN, room, "@never.was:localhost"), M_OK, "whoever it is");
+	cr_expect_eq(sql_int("SELECT joined FROM room"), 2);
+	check_rooms();
+}
+
+Test(room_member, refused_targets)
+{
+	struct ctx *a = user("alice");
+	const char *room = make_room(a, PUBLIC);
+
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@nobody:localhost"), M_NOT_FOUND);
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "@x:else.where"), M_FORBIDDEN);
+	cr_expect_eq(change(a, MEMBER_INVITE, room, "nobody"), M_INVALID_PARAM);
+	cr_expect_eq(change(a, MEMBER_KICK, room, "@nobody:localhost"), M_FORBIDDEN);
+	cr_expect_eq(join(a, "!unknown:localhost"), M_FORBIDDEN);
+	cr_expect_eq(leave(a, "!unknown:localhost"), M_FORBIDDEN);
+	cr_expect_eq(sql_int("SELECT last_room_pos FROM room"), 6);
+}
+
+static enum err
+join_step(struct ctx *cx, void *room)
+{
+	return join(cx, room);
+}
+
+/* A ban and a join at the same moment: the second sees what the first did. */
+Test(room_member, join_while_banned)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, PUBLIC);
+	struct step *s;
+
+	db_begin(a, TX_RW);
+	cr_assert_eq(member_change(a, MEMBER_BAN, room, "@bob:localhost", NULL), M_OK);
+	s = step_start(b, join_step, arena_strdup(b->a, room));
+	cr_assert(step_waits(s));
+	cr_assert_eq(db_commit(a), M_OK);
+	cr_expect_eq(step_end(s), M_FORBIDDEN);
+	cr_expect_str_eq(membership("bob"), "ban");
+	check_rooms();
+}
+
+/* The other way round, and rolled back: the join happens. */
+Test(room_member, join_after_a_ban_that_was_not)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, PUBLIC);
+	struct step *s;
+
+	db_begin(a, TX_RW);
+	cr_assert_eq(member_change(a, MEMBER_BAN, room, "@bob:localhost", NULL), M_OK);
+	cr_assert_eq(db_run(a), M_OK);
+	s = step_start(b, join_step, arena_strdup(b->a, room));
+	cr_assert(step_waits(s));
+	db_rollback(a);
+	cr_expect_eq(step_end(s), M_OK);
+	cr_expect_str_eq(membership("bob"), "join");
+	check_rooms();
+}
+
+/* What an invited user is shown (Client-Server API, "Stripped state"): the room and who invites. */
+Test(room_member, invitations_carry_stripped_state)
+{
+	struct ctx *a = user("alice");
+
+	user("bob");
+	const char *room = make_room(a, "{\"name\":\"N\"}");
+	cr_assert_eq(change(a, MEMBER_INVITE, room, "@bob:localhost"), M_OK);
+	struct json *list = parse(a, sql("SELECT stripped FROM local_member WHERE stripped IS NOT NULL"));
+	cr_expect_str_eq(bodies(a, list), "m.room.create m.room.name m.room.join_rules m.room.member m.room.member");
+	const struct json *last = list->u.arr.v[list->u.arr.n - 1];
+	cr_expect_str_eq(json_get_str(last, "state_key"), "@bob:localhost");
+	cr_expect_str_eq(json_get_str(last, "sender"), "@alice:localhost");
+	cr_expect_eq(last->u.obj.n, 4);
+	cr_expect_eq(sql_int("SELECT count(*) FROM local_member WHERE sender = %lld AND usr <> sender AND joined_pos IS NULL",
+	    (long long)a->user_nid), 1);
+}
+
+/* joined_pos tells a new stay from a changed name. */
+Test(room_member, a_stay_begins_once)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, PUBLIC), *id;
+	long long first;
+
+	cr_assert_eq(join(b, room), M_OK);
+	first = sql_int("SELECT joined_pos FROM local_member WHERE usr = %lld", (long long)b->user_nid);
+	OK(b, TX_RW, room_put_state(b, room, "m.room.member", "@bob:localhost", parse(b, "{\"membership\":\"join\",\"displayname\":\"x\"}"), &id));
+	cr_expect_eq(sql_int("SELECT joined_pos FROM local_member WHERE usr = %lld", (long long)b->user_nid), first);
+	cr_expect_gt(sql_int("SELECT pos FROM local_member WHERE usr = %lld", (long long)b->user_nid), first);
+	cr_assert_eq(leave(b, room), M_OK);
+	cr_expect_eq(sql_int("SELECT joined_pos FROM local_member WHERE usr = %lld", (long long)b->user_nid), first);
+	cr_assert_eq(join(b, room), M_OK);
+	cr_expect_gt(sql_int("SELECT joined_pos FROM local_member WHERE usr = %lld", (long long)b->user_nid), first);
+	check_rooms();
+}
+
+/* A changed profile goes into every joined room, once, a batch at a time. */
+Test(room_member, refresh)
+{
+	struct ctx *a = user("alice");
+	int64_t after = 0, last, runs = 0;
+
+	for (int i = 0; i < MEMBER_REFRESH_ROOMS + 5; i++)
+		make_room(a, arena_printf(a->a, "{\"name\":\"%d\"}", i));
+	sql("INSERT INTO profile (usr, key, value) VALUES (%lld, 'displayname', '\"Al\"')", (long long)a->user_nid);
+	do {
+		OK(a, TX_RW, member_refresh(a, after, &last));
+		after = last;
+		runs++;
+	} while (last != 0);
+	cr_expect_eq(runs, 2);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE type = 2 AND content = '{\"displayname\":\"Al\",\"membership\":\"join\"}'"),
+	    MEMBER_REFRESH_ROOMS + 5);
+	OK(a, TX_RW, member_refresh(a, 0, &last));
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE type = 2"), 2 * (MEMBER_REFRESH_ROOMS + 5));
+	check_rooms();
+}
+
+Test(room_member, guests)
+{
+	struct ctx *a = user("alice"), *g = user("guest");
+	const char *closed = make_room(a, PUBLIC);
+	const char *open = make_room(a, "{\"preset\":\"public_chat\",\"initial_state\":[{\"type\":\"m.room.guest_access\",\"content\":{\"guest_access\":\"can_join\"}}]}");
+
+	g->guest = true;
+	cr_expect_eq(join(g, closed), M_GUEST_ACCESS_FORBIDDEN);
+	cr_expect_eq(join(g, open), M_OK);
+}
