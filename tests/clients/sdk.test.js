@@ -39,8 +39,8 @@ async function person(name) {
 	assert.ok(asked.data.flows.some((f) => f.stages.includes('m.login.dummy')));
 	await fresh.registerRequest({ username, password, auth: { type: 'm.login.dummy', session: asked.data.session } });
 
-	const login = await sdk.createClient({ baseUrl }).loginRequest({
-		type: 'm.login.password', identifier: { type: 'm.id.user', user: username }, password,
+	const login = await sdk.createClient({ baseUrl }).login('m.login.password', {
+		identifier: { type: 'm.id.user', user: username }, password,
 	});
 	const client = sdk.createClient({
 		baseUrl, accessToken: login.access_token, userId: login.user_id, deviceId: login.device_id,
@@ -62,7 +62,7 @@ after(async () => {
 	}
 });
 
-const RoomEvents = [sdk.ClientEvent.Room, sdk.RoomEvent.MyMembership, sdk.RoomEvent.Timeline, sdk.RoomStateEvent.Members];
+const RoomEvents = [sdk.ClientEvent.Sync, sdk.ClientEvent.Room, sdk.RoomEvent.MyMembership, sdk.RoomEvent.Timeline, sdk.RoomStateEvent.Members];
 
 test('create, invite, join, send, receive', async () => {
 	const { room_id: id } = await alice.createRoom({
