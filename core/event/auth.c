@@ -53,7 +53,7 @@ creators_are_valid(struct arena *a, const struct json *list)
 	for (size_t i = 0; i < list->u.arr.n; i++) {
 		const struct json *user = list->u.arr.v[i];
 
-		if (!json_is(user, JSON_STR) || user->u.str.n > EVENT_KEY_MAX || !id_is_user(json_esc_of(a, user)))
+		if (!json_is(user, JSON_STR) || !id_is_user(json_esc_of(a, user)))
 			return false;
 	}
 	return true;

@@ -70,7 +70,7 @@ Test(event_version, differences)
 Test(event_version, memberships)
 {
 	for (int m = MEM_INVITE; m <= MEM_BAN; m++)
-		cr_expect_eq(membership_of(membership_name((enum membership)m)), m);
+		cr_expect_eq((int)membership_of(membership_name((enum membership)m)), m);
 	cr_expect_eq(membership_of("join"), MEM_JOIN);
 	cr_expect_eq(membership_of("Join"), MEM_NONE);
 	cr_expect_eq(membership_of(""), MEM_NONE);
