@@ -60,6 +60,7 @@ after(async () => {
 		c.stopClient();
 		await c.logout(true).catch(() => {});
 	}
+	setTimeout(() => process.exit(), 1000).unref();	// the SDK leaves timers of a minute and more behind
 });
 
 const RoomEvents = [sdk.ClientEvent.Sync, sdk.ClientEvent.Room, sdk.RoomEvent.MyMembership, sdk.RoomEvent.Timeline, sdk.RoomStateEvent.Members];
