@@ -431,7 +431,7 @@ step(void)
 		m.phase = STOPPING;
 		for (int i = 0; i < m.n; i++)
 			m.child[i].told = false;	/* who was told to retire is told to end */
-		/* fall through */
+		__attribute__((fallthrough));
 	case STOPPING:
 		stop_children();
 	}
