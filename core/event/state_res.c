@@ -17,8 +17,8 @@ res_node(struct res *r, const char *id)
 
 	if (n == r->cap) {
 		r->nodes = arena_realloc(r->cx->a, r->nodes, r->cap * sizeof(*r->nodes), cap * sizeof(*r->nodes));
-		memset(r->nodes + r->cap, 0, (cap - r->cap) * sizeof(*r->nodes));
-		r->cap = cap;
+		while (r->cap < cap)
+			r->nodes[r->cap++] = (struct node){ .key = NONE };
 	}
 	return n;
 }
@@ -30,7 +30,6 @@ node_set(struct res *r, uint32_t n, const struct state_event *got)
 	const struct event *ev = got->ev;
 	uint32_t *auth, key;
 
-	r->nodes[n].key = NONE;
 	if (!ev || !ev->state_key || strcmp(ev->room, r->room) != 0)
 		return;
 	auth = arena_calloc(r->cx->a, ev->nauth, sizeof(*auth));
@@ -225,7 +224,10 @@ as_state(struct res *r, uint32_t n)
 	return r->nodes[n].as_state ? r->nodes[n].as_state : r->nodes[n].ev;
 }
 
-/* Room v2 §Definitions, "Iterative auth checks": from the state, else from the event's auth_events unless rejected. */
+/*
+ * Room v2 §Definitions, "Iterative auth checks": from the state, else from the event's
+ * auth_events unless rejected; event_auth() looks at no rejected event.
+ */
 static const struct event *
 judge_get(void *arg, const char *type, const char *key)
 {
@@ -241,8 +243,8 @@ judge_get(void *arg, const char *type, const char *key)
 		return ev;
 	n = &r->nodes[j->node];		/* loading may have moved it */
 	for (uint32_t i = 0; r->cite && i < n->nauth; i++)
-		if (r->nodes[n->auth[i]].key == k && (ev = r->nodes[n->auth[i]].ev) && !ev->rejected)
-			return ev;
+		if (r->nodes[n->auth[i]].key == k && r->nodes[n->auth[i]].ev)
+			return r->nodes[n->auth[i]].ev;
 	return NULL;
 }
 
