@@ -141,7 +141,7 @@ Test(login, logout_touches_the_user)
 
 	cr_assert_eq(login_as(cx, "alice", "pw", "ONE", &one), M_OK);
 	cr_assert_eq(login_as(cx, "alice", "pw", "TWO", &two), M_OK);
-	session_next(cx);
+	memset(&cx->touched, 0, sizeof cx->touched);
 	cr_assert_eq(session_find(cx, one.token), M_OK);
 	cr_assert_eq(session_close(cx), M_OK);
 	cr_assert_eq(cx->touched.nusers, 1);

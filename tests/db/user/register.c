@@ -59,8 +59,6 @@ Test(register, one_step_makes_account_profile_device_and_token)
 	cr_assert_eq(sql_int("SELECT count(*) FROM access_token t JOIN device d ON d.nid = t.device WHERE d.device_id = '%s'",
 	    s.device_id), 1);
 	cr_assert_eq(sql_int("SELECT count(*) FROM uia_session"), 0);
-	session_next(cx);
-	cx->conf = &open_conf;
 	cr_assert_eq(session_find(cx, s.token), M_OK);
 	cr_assert_str_eq(cx->user, "@alice:localhost");
 	cr_assert_eq(cx->user_nid, s.user_nid);
