@@ -190,7 +190,7 @@ struct chain {
 	int (*step)(struct chain *ch, int lane, long i, char *path, size_t max, const char **token, const char **body, bool *put);
 	void (*answer)(struct chain *ch, struct call *c);
 	long next, want, failed;
-	volatile long done;
+	long done;
 	double *took;
 	double until;
 	void *arg;
@@ -387,12 +387,12 @@ static void
 count_done(struct call *c)
 {
 	if (c->status == 200)
-		(*(volatile long *)c->arg)++;
+		(*(long *)c->arg)++;
 	else
 		fprintf(stderr, "bench: a waiting sync got HTTP %ld: %.200s\n", c->status, c->body ? c->body : "");
 }
 
-struct waiter { volatile long done; double end; char *next; };
+struct waiter { long done; double end; char *next; };
 
 static void
 waiter_done(struct call *c)
@@ -418,7 +418,7 @@ scenario_latency(void)
 	since = sync_token(token(2));
 	for (int i = 0; i < N; i++) {
 		struct waiter w = { 0 };
-		volatile long never = 0;
+		long never = 0;
 		double t = now_s();
 		char *b;
 
@@ -523,7 +523,7 @@ static void
 scenario_fanout(void)
 {
 	long n = arg_long(0, 1000), rounds = 5;
-	volatile long woken = 0, never = 0;
+	long woken = 0, never = 0;
 	double cpu = 0, wall = 0;
 
 	make_rooms(1, 1, 1);
@@ -535,7 +535,7 @@ scenario_fanout(void)
 		snprintf(path, sizeof(path), "/_matrix/client/v3/sync?timeout=60000&since=%s", since);
 		woken = 0;
 		for (long i = 0; i < n; i++)
-			load_call(LOAD_STREAM, 0, token(2 + i), path, NULL, false, count_done, (void *)&woken, i);
+			load_call(LOAD_STREAM, 0, token(2 + i), path, NULL, false, count_done, &woken, i);
 		load_run(&never, 1, 3);		/* until all are parked */
 		c0 = cpu_of("hearth", "postgres");
 		t0 = now_s();
@@ -561,7 +561,7 @@ static void
 scenario_waiting(void)
 {
 	long n = arg_long(0, 10000), first = arg_long(1, 1), idle = arg_long(2, 60);
-	volatile long woken = 0, never = 0;
+	long woken = 0, never = 0;
 	int park = pid_of("hearth-park");
 	double before = private_dirty(park), c0, t0;
 	char *since = sync_token(token(first)), path[4096];
@@ -569,7 +569,7 @@ scenario_waiting(void)
 	snprintf(path, sizeof(path), "/_matrix/client/v3/sync?timeout=300000&since=%s", since);
 	t0 = now_s();
 	for (long i = 0; i < n; i++) {
-		load_call(LOAD_STREAM, 0, token(first + i), path, NULL, false, count_done, (void *)&woken, i);
+		load_call(LOAD_STREAM, 0, token(first + i), path, NULL, false, count_done, &woken, i);
 		if (i % 500 == 499)
 			load_run(&never, 1, 0.5);
 	}

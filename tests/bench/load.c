@@ -123,7 +123,7 @@ reap(CURLM *m)
 
 /* Waits on every multi handle's sockets at once: their fd sets are small, except that of the streams. */
 bool
-load_run(const volatile long *counter, long want, double seconds)
+load_run(const long *counter, long want, double seconds)
 {
 	double until = now_s() + seconds;
 
@@ -162,7 +162,7 @@ load_run(const volatile long *counter, long want, double seconds)
 static void
 ask_done(struct call *c)
 {
-	volatile long *done = c->arg;
+	long *done = c->arg;
 
 	if (c->status != 200) {
 		fprintf(stderr, "bench: HTTP %ld: %s\n", c->status, c->body ? c->body : "");
@@ -176,7 +176,7 @@ ask_done(struct call *c)
 char *
 load_ask(const char *token, const char *path, const char *body, bool put)
 {
-	struct { volatile long done; char *body; } answer = { 0, NULL };
+	struct { long done; char *body; } answer = { 0, NULL };
 
 	load_call(LOAD_OWN_CONNECTION, LANES - 1, token, path, body, put, ask_done, &answer, 0);
 	if (!load_run(&answer.done, 1, 120)) {

@@ -31,7 +31,7 @@ void load_init(const char *base_url, const char *ca_file);
 struct call *load_call(enum load_share share, int lane, const char *token, const char *path, const char *body, bool put,
     void (*done)(struct call *), void *arg, long tag);
 /* Drives until *counter reaches want, or seconds went by (false). */
-bool load_run(const volatile long *counter, long want, double seconds);
+bool load_run(const long *counter, long want, double seconds);
 /* One call, waited for; body is malloc'ed by the caller's free(). Ends the program unless the status is 200. */
 char *load_ask(const char *token, const char *path, const char *body, bool put);
 double now_s(void);
