@@ -19,7 +19,8 @@ STMT(visibility_spans,
     "	WHERE t.room = k.room AND t.line = l.line AND t.type = 5 AND t.key = 0 ORDER BY t.since) s"
     " UNION ALL "
     "SELECT k.n, 2, l.line, l.parent, l.parent_ver, NULL, NULL, 0"
-    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n) JOIN line l ON l.room = k.room AND l.line <> 0"
+    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n)"
+    " CROSS JOIN LATERAL (SELECT * FROM line WHERE room = k.room AND line <> 0 ORDER BY line) l"
     " ORDER BY 1, 2, 3, 4");
 
 enum history
