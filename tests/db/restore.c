@@ -14,6 +14,7 @@ static struct ctx *cx;
 static struct arena *keep;
 
 STMT(t_news, "SELECT type, pos FROM account_data WHERE pos >= $1 OR pos = ANY($2) ORDER BY type");
+STMT(t_pos, "SELECT pos FROM account_data WHERE type = $1");
 STMT(t_write, "INSERT INTO account_data (usr, type, content) VALUES (0, $1, '{}')");
 
 #define OK(e) cr_assert_eq((e), M_OK)
@@ -76,6 +77,15 @@ write_row(const char *type)
 	OK(db_exec(cx, NULL, &t_write, P_TEXT(type)));
 }
 
+static const char *
+row_pos(const char *type)
+{
+	struct rows r;
+
+	OK(db_row(cx, &r, &t_pos, P_TEXT(type)));
+	return db_text(&r, 0);
+}
+
 static void
 setup(void)
 {
@@ -121,6 +131,36 @@ Test(restore, stopped_started_and_crashed)
 	cr_assert_str_eq(news(t[1]), "b c d");
 	cr_assert_str_eq(news(t[2]), "c d");
 	cr_assert_str_eq(news(t[3]), "");
+}
+
+#define XID(pos) ((pos) & (((int64_t)1 << POS_XID_BITS) - 1))
+
+/*
+ * Ids whose WAL never reached the disk come again after a crash: the row written then has an id that the
+ * token had seen the end of. Only the epoch tells.
+ */
+Test(restore, transaction_ids_that_come_again)
+{
+	struct position p;
+	int64_t xid = INT64_MAX;
+	const char *t, *type;
+	int try;
+
+	cluster_shell(&c, "psql -Xq postgres -c \"ALTER SYSTEM SET wal_writer_delay = '10s'\" -c 'SELECT pg_reload_conf()' >/dev/null");
+	for (try = 0; try < 10; try++) {
+		cluster_shell(&c, "for i in $(seq 300); do echo 'BEGIN; SELECT pg_current_xact_id(); ROLLBACK;'; done | psql -Xq hearth >/dev/null");
+		t = token_now();
+		cr_assert(token_decode(keep, t, &p));
+		kill(db_backend_pid(cx->db), SIGKILL);
+		type = arena_printf(keep, "again%d", try);
+		cr_assert(EVENTUALLY(db_exec(cx, NULL, &t_write, P_TEXT(type)) == M_OK));
+		cr_assert_eq(judge(t), TOKEN_GOOD);
+		cr_assert_str_eq(news(t), type);
+		xid = strtoll(row_pos(type), NULL, 10);
+		if (XID(xid) < XID(p.xmax))
+			break;
+	}
+	cr_assert_lt(XID(xid), XID(p.xmax), "no id came again");
 }
 
 /* The administrator's first statement after a restart is what makes the epoch. */
