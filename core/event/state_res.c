@@ -190,7 +190,8 @@ res_load_judges(struct res *r, const uint32_t *nodes, uint32_t n)
 
 	for (uint32_t i = 0; i < n; i++) {
 		const struct event *ev = r->nodes[nodes[i]].ev;
-		size_t nkeys = ev ? auth_event_keys(&r->judge, r->rv, ev->type, ev->sender, ev->state_key, ev->content, keys) : 0;
+		size_t nkeys = !ev ? 0
+		    : auth_event_keys(&r->judge, r->rv, ev->type, ev->sender, ev->state_key, ev->content, keys);
 
 		for (size_t k = 0; k < nkeys; k++) {
 			uint32_t node = res_agreed(r, res_names_find(&r->keys, keys[k].type, keys[k].key));
@@ -233,15 +234,15 @@ judge_get(void *arg, const char *type, const char *key)
 {
 	const struct judged *j = arg;
 	struct res *r = j->r;
-	const struct node *n = &r->nodes[j->node];
 	uint32_t k = res_names_find(&r->keys, type, key);
 	const struct event *ev;
+	const struct node *n;
 
 	if (k == NONE)
 		return NULL;
 	if (k < r->nstate && r->state[k] != NONE && (ev = as_state(r, r->state[k])))
 		return ev;
-	n = &r->nodes[j->node];		/* loading may have moved it */
+	n = &r->nodes[j->node];
 	for (uint32_t i = 0; r->cite && i < n->nauth; i++)
 		if (r->nodes[n->auth[i]].key == k && r->nodes[n->auth[i]].ev)
 			return r->nodes[n->auth[i]].ev;

@@ -44,7 +44,7 @@ struct node {
 	uint32_t sets, last_set;	/* how many of the auth chains it is in; the one that was counted last */
 	uint32_t place;			/* in the mainline */
 	int64_t power;			/* of its sender, by its auth events */
-	uint32_t waits;			/* auth events that come before it in the ordering and are not there yet */
+	uint32_t waits;			/* how many of its auth events the ordering still lacks */
 	bool loaded, chained;		/* it was asked for; its whole chain was */
 	bool conflicted;		/* in the conflicted state set */
 	bool common;			/* in the auth chain of the agreed state */

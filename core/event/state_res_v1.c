@@ -99,7 +99,7 @@ run_pass(struct res *r, const struct rival *v, size_t n, size_t pass)
 			end++;
 		winners[i] = NONE;
 		if (is_of_pass(r->keys.v[v[i].key].x, pass))
-			winners[i] = passes[pass] ? latest_allowed(r, v + i, end - i) : newest_allowed(r, v + i, end - i);
+			winners[i] = (passes[pass] ? latest_allowed : newest_allowed)(r, v + i, end - i);
 		for (size_t k = i + 1; k < end; k++)
 			winners[k] = NONE;
 	}

@@ -18,9 +18,9 @@ dag_id(struct dag *d, const char *name)
 size_t
 dag_find(struct dag *d, const char *id)
 {
-	ENTRY key = { .key = arena_strdup(d->cx.a, id) }, *found;
+	ENTRY want = { .key = arena_strdup(d->cx.a, id) }, *found;
 
-	return hsearch_r(key, FIND, &found, &d->by_id) ? (size_t)(uintptr_t)found->data : SIZE_MAX;
+	return hsearch_r(want, FIND, &found, &d->by_id) ? (size_t)(uintptr_t)found->data : SIZE_MAX;
 }
 
 struct dag_event *
@@ -199,8 +199,8 @@ dag_expect(struct dag *d, struct state_set s, const char *type, const char *key,
 	if (!name)
 		cr_assert_null(id, "line %d, v%s: (%s, %s) is %s", line, d->rv->id, type, key, id);
 	else
-		cr_assert(id && strcmp(id, dag_id(d, name)) == 0, "line %d, v%s: (%s, %s) is %s, not %s", line, d->rv->id,
-		    type, key, id ? id : "absent", name);
+		cr_assert(id && strcmp(id, dag_id(d, name)) == 0, "line %d, v%s: (%s, %s) is %s, not %s", line,
+		    d->rv->id, type, key, id ? id : "absent", name);
 }
 
 /* Sending */
@@ -256,9 +256,10 @@ send_one(struct dag *d, const struct step *s)
 
 	cr_assert_lt(d->n, EVENTS_MAX);
 	*e = (struct dag_event){ .name = s->id, .unknown = s->unknown };
-	*ev = (struct event){ .rv = d->rv, .id = dag_id(d, s->id), .room = d->room, .type = s->type, .sender = s->sender,
-		.state_key = s->key, .content = js(&d->cx, s->content ? s->content : "{}"), .rejected = s->rejected,
-		.ts = s->ts ? s->ts : (int64_t)(d->n + 1) * 1000, .depth = s->depth ? s->depth : (int64_t)d->n + 1 };
+	*ev = (struct event){ .rv = d->rv, .id = dag_id(d, s->id), .room = d->room, .type = s->type,
+		.sender = s->sender, .state_key = s->key, .content = js(&d->cx, s->content ? s->content : "{}"),
+		.ts = s->ts ? s->ts : (int64_t)(d->n + 1) * 1000, .depth = s->depth ? s->depth : (int64_t)d->n + 1,
+		.rejected = s->rejected };
 	ev->prev_ids = ids_of(d, s->after ? s->after : d->n ? d->v[d->n - 1].name : "", &ev->nprev);
 	before = state_before(d, ev);
 	if (s->auth)

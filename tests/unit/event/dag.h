@@ -64,7 +64,8 @@ void dag_open_empty(struct dag *d, const char *version);
 void dag_close(struct dag *d);
 void dag_send(struct dag *d, const struct step *steps, size_t n);
 #define DAG_SEND(d, ...) \
-	dag_send(d, (const struct step[]){ __VA_ARGS__ }, sizeof((const struct step[]){ __VA_ARGS__ }) / sizeof(struct step))
+	dag_send(d, (const struct step[]){ __VA_ARGS__ }, \
+	    sizeof((const struct step[]){ __VA_ARGS__ }) / sizeof(struct step))
 
 /*
  * The content of power levels: members as JSON with ' for ". Alice has 100, or in v12
@@ -76,7 +77,10 @@ const char *dag_id(struct dag *d, const char *name);
 size_t dag_find(struct dag *d, const char *id);		/* SIZE_MAX: none */
 struct dag_event *dag_at(struct dag *d, const char *name);
 struct state_set dag_after(struct dag *d, const char *name);
-/* A state as another server might tell it: that of base, with these events, and without what is called "-type" or "-type,key". */
+/*
+ * A state as another server might tell it: that of base, with these events, and
+ * without what is called "-type" or "-type,key".
+ */
 struct state_set dag_claim(struct dag *d, const char *base, const char *changes);
 struct state_set dag_with(struct dag *d, struct state_set s, const struct event *ev);
 

@@ -146,7 +146,8 @@ get(void *arg, const char *type, const char *key)
 	struct plain *p = q->p;
 
 	for (size_t i = 0; q->state && i < p->nstate; i++)
-		if (strcmp(p->state[i].type, type) == 0 && strcmp(p->state[i].key, key) == 0 && known(p, p->state[i].at)) {
+		if (strcmp(p->state[i].type, type) == 0 && strcmp(p->state[i].key, key) == 0 &&
+		    known(p, p->state[i].at)) {
 			struct event *ev = arena_alloc(p->d->cx.a, sizeof(*ev));
 
 			*ev = *event(p, p->state[i].at);
@@ -198,7 +199,8 @@ static int
 by_age(struct plain *p, size_t x, size_t y)
 {
 	size_t nx, ny;
-	const char *rx = esc_to_raw(p->d->cx.a, event(p, x)->id, &nx), *ry = esc_to_raw(p->d->cx.a, event(p, y)->id, &ny);
+	const char *rx = esc_to_raw(p->d->cx.a, event(p, x)->id, &nx);
+	const char *ry = esc_to_raw(p->d->cx.a, event(p, y)->id, &ny);
 	int c = memcmp(rx, ry, nx < ny ? nx : ny);
 
 	if (event(p, x)->ts != event(p, y)->ts)
