@@ -120,6 +120,16 @@ add_members(const struct sync_req *q, const struct sync_job *j, struct sync_even
 	return n;
 }
 
+static int
+by_order(const void *a, const void *b)
+{
+	const struct room_event *x = &(*(struct sync_event *const *)a)->ev, *y = &(*(struct sync_event *const *)b)->ev;
+
+	if (x->room_pos != y->room_pos)
+		return (x->room_pos > y->room_pos) - (x->room_pos < y->room_pos);
+	return (x->nid > y->nid) - (x->nid < y->nid);
+}
+
 static size_t
 state_events(struct arena *a, const struct sync_req *q, const struct sync_job *j, bool heroes, struct sync_event ***out)
 {
@@ -133,8 +143,11 @@ state_events(struct arena *a, const struct sync_req *q, const struct sync_job *j
 		if (filter_event(f, j->room->id, ev->type, ev->sender, ev->content))
 			v[k++] = (*out)[i];
 	}
+	if (f->lazy_members)
+		k = add_members(q, j, v, k, heroes);
+	qsort(v, k, sizeof *v, by_order);
 	*out = v;
-	return f->lazy_members ? add_members(q, j, v, k, heroes) : k;
+	return k;
 }
 
 /* ---- parts of a room */
