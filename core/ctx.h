@@ -36,6 +36,7 @@ struct ctx {
 	const struct conf *conf;
 	const struct signing_key *key;	/* the server's ed25519 key */
 	int64_t now;			/* ms since 1970, at the start of the request */
+	int attempt;			/* how often this transaction was begun anew (E_RETRY); 0 at first */
 
 	/* who asks; user is NULL without a token */
 	const char *user;		/* esc user id */

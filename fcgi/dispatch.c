@@ -211,6 +211,7 @@ run(struct req *r, const char *authorization)
 	for (int try = 0; (e = attempt(r, authorization, fault_text)) == E_RETRY && try < TRIES - 1; try++) {
 		arena_rewind(r->cx.a, mark);
 		outcome_reset(r);
+		r->cx.attempt = try + 1;
 		pause_before_retry(try);
 	}
 	return e;

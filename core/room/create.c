@@ -1,6 +1,5 @@
 /* core/room/create.c - see create.h. */
 #include "core/room/create.h"
-#include "core/base/clock.h"
 #include "core/base/conf.h"
 #include "core/base/id.h"
 #include "core/room/alias.h"
@@ -327,18 +326,18 @@ plan_preset(const struct wish *w, struct plan *p, const char *type, const char *
 
 /*
  * In version 12 the room's id is the hash of the create event, and all that tells the events
- * of two equal wishes of one user apart is their time. So it is set back by a random part of half a
- * second, and read anew when a request is tried again (see room_create).
+ * of two equal wishes of one user apart is their time. Whoever finds his taken (see room_create)
+ * tries again, set back at random: by up to half a second, then one, two, four.
  */
 static int64_t
 create_ts(const struct wish *w)
 {
 	uint16_t r;
 
-	if (!w->rv->room_id_is_create_hash)
+	if (!w->rv->room_id_is_create_hash || w->cx->attempt == 0)
 		return w->cx->now;
 	random_bytes(&r, sizeof r);
-	return clock_ms() - r % 500;
+	return w->cx->now - r % (250 << w->cx->attempt);
 }
 
 static void
