@@ -562,7 +562,7 @@ scenario_waiting(void)
 {
 	long n = arg_long(0, 10000), first = arg_long(1, 1), idle = arg_long(2, 60);
 	long woken = 0, never = 0;
-	int park = pid_of("hearth-park");
+	int park = pid_of("hearth park");
 	double before = private_dirty(park), c0, t0;
 	char *since = sync_token(token(first)), path[4096];
 
@@ -575,13 +575,13 @@ scenario_waiting(void)
 	}
 	load_run(&never, 1, 10);
 	say("waiting_park_memory_each", (private_dirty(park) - before) / (double)n, "bytes");
-	c0 = cpu_of("hearth-park", "hearth-park");
+	c0 = cpu_of("hearth park", "hearth park");
 	load_run(&never, 1, (double)idle);
-	say("waiting_park_idle_cpu", (cpu_of("hearth-park", "hearth-park") - c0) / (double)idle * 100, "%");
+	say("waiting_park_idle_cpu", (cpu_of("hearth park", "hearth park") - c0) / (double)idle * 100, "%");
 	say("waiting_answered_too_early", (double)woken, "");
 	t0 = now_s();
 	for (int i = 3; i < n_args; i++)	/* a message in each of the rooms that together wake all */
-		send_one(token(first), args[i], i);
+		send_one(token(first - 1), args[i], i);
 	load_run(&woken, n, 60);
 	say("waiting_answered", (double)woken, "");
 	say("waiting_all_answered_after", now_s() - t0, "s");
