@@ -16,13 +16,15 @@ CREATE INDEX receipt_pos ON receipt (pos);
 CREATE INDEX receipt_room_pos ON receipt (room, pos);
 CREATE TRIGGER pos BEFORE UPDATE ON receipt FOR EACH ROW EXECUTE FUNCTION stream_pos_touch();
 
--- Who types, until when. Who stopped keeps a row that has ended, so that it is news; a job removes it after a week.
--- Unlogged: a crash ends all typing.
+-- Who types, until when. Who stopped keeps a row that has ended, so that it is news; a job removes it after a week. Going
+-- on typing changes until and pos, but not start: it is no news to those who have seen the start. Unlogged: a crash ends
+-- all typing.
 CREATE UNLOGGED TABLE typing (
 	room		bigint NOT NULL,
 	usr		bigint NOT NULL,
 	until		bigint NOT NULL,	-- ms since 1970
 	pos		bigint NOT NULL DEFAULT stream_pos(),
+	start		bigint NOT NULL DEFAULT stream_pos(),	-- pos when it began
 	PRIMARY KEY (room, usr)
 ) WITH (fillfactor = 70);
 CREATE INDEX typing_pos ON typing (pos);
