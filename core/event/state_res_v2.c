@@ -1,12 +1,14 @@
 /*
- * core/event/state_res_v2.c - state resolution of room versions 2 to 11 (Room v2 §State resolution) and, as "v2.1", of 12.
+ * core/event/state_res_v2.c - state resolution of room versions 2 to 11 (Room v2 §State
+ * resolution) and, as "v2.1", of 12 (Room v12 §State resolution, MSC4297).
  *
  * What is in conflict, with the events that led to it, is played again in an
  * order that all servers compute alike: first what takes rights away (power
  * events, most powerful sender first), then the rest along the line of power
- * levels. v2 plays on top of the agreed state. v2.1 (MSC4297) starts with nothing, so that each event is
- * judged by its own auth events where nothing newer was played, and plays also what lies
- * between two conflicting events; so old state that one branch claims resets nothing.
+ * levels. v2 plays on top of the agreed state. v2.1 starts with nothing, so that
+ * each event is judged by its own auth events where nothing newer was played, and
+ * plays also what lies between two conflicting events; so old state that one
+ * branch claims resets nothing.
  *
  * In two points the definitions are read as deployed servers read them (Synapse; the
  * second ruma too): a server with another reading would see another room.

@@ -285,8 +285,8 @@ dag_send(struct dag *d, const struct step *steps, size_t n)
 const char *
 dag_levels(struct dag *d, const char *settings, const char *levels)
 {
-	char *text = arena_printf(d->cx.a, "{%s'users':{%s%s}}", settings,
-	    d->rv->privileged_creators ? "" : "'@alice:a':100,", levels);
+	const char *alice = d->rv->privileged_creators ? "" : *levels ? "'@alice:a':100," : "'@alice:a':100";
+	char *text = arena_printf(d->cx.a, "{%s'users':{%s%s}}", settings, alice, levels);
 
 	for (char *s = text; (s = strchr(s, '\''));)
 		*s = '"';

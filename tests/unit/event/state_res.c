@@ -394,6 +394,20 @@ unknown_events(struct dag *d)
 Test(state_res, an_unknown_event_takes_no_part) { IN_V2(unknown_events); }
 
 static void
+unknown_auth_event(struct dag *d)
+{
+	struct state_set sets[2];
+
+	/* The power levels come first in the states, and are found behind an auth event that nobody has. */
+	DAG_SEND(d, { "T1", "@alice:a", TOPIC, "", "{}", "dave", "ghost create alice levels", .ts = 50000 },
+	    { "T2", "@alice:a", TOPIC, "", "{}", "dave", "create alice", .ts = 60000 });
+	sets[0] = dag_claim(d, NULL, "levels create alice rules T1");
+	sets[1] = dag_claim(d, NULL, "levels create alice rules T2");
+	EXPECT(d, dag_resolve(d, sets, 2), TOPIC, "", "T1");
+}
+Test(state_res, an_unknown_auth_event_is_passed_over) { IN(unknown_auth_event, "2", "6", "11"); }
+
+static void
 nobody_knows(void *arg, const char *const *ids, size_t n, struct state_event *out)
 {
 	(void)arg, (void)ids;
@@ -615,6 +629,35 @@ Test(state_res, deep_auth_chains)
 	sets[1] = dag_claim(&d, "dave", "T2");
 	EXPECT(&d, dag_merge(&d, sets, 2), LEVELS, "", before);
 	EXPECT(&d, dag_merge(&d, sets, 2), TOPIC, "", "T1");
+	dag_close(&d);
+}
+
+/* Each of a hundred generations cites both of the one before: there are more paths than anyone can walk. */
+Test(state_res, auth_chains_with_many_paths)
+{
+	struct state_set sets[2];
+	struct dag d;
+	const char *auth = "create alice levels", *with = "";
+
+	dag_open(&d, "11");
+	for (int i = 0; i < 100; i++) {
+		const char *x = arena_printf(d.cx.a, "x%d", i), *y = arena_printf(d.cx.a, "y%d", i);
+
+		DAG_SEND(&d, { x, "@alice:a", "x", x, "{}", "create", auth }, { y, "@alice:a", "y", y, "{}", "create", auth });
+		auth = arena_printf(d.cx.a, "create alice levels %s %s", x, y);
+		with = arena_printf(d.cx.a, "%s %s", x, y);
+	}
+	/* Once in what all agree on, once in the conflict. */
+	DAG_SEND(&d, { "levels2", "@alice:a", LEVELS, "", dag_levels(&d, "", ""), "dave" },
+	    { "levels3", "@alice:a", LEVELS, "", dag_levels(&d, "", "") },
+	    { "T1", "@alice:a", TOPIC, "", "{}", "levels3", auth });
+	d.orders = false;
+	sets[0] = dag_claim(&d, "levels3", with);
+	sets[1] = dag_claim(&d, "dave", with);
+	EXPECT(&d, dag_resolve(&d, sets, 2), LEVELS, "", "levels3");
+	sets[0] = dag_claim(&d, "levels3", "T1");
+	sets[1] = dag_after(&d, "dave");
+	EXPECT(&d, dag_resolve(&d, sets, 2), TOPIC, "", "T1");
 	dag_close(&d);
 }
 
