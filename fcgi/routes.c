@@ -92,6 +92,10 @@ const struct route routes[] = {
 	{ GET, C3 "/directory/list/room/{roomId}", ANYONE, R_FREE, TX_RO, 0, cl_get_room_visibility_on_directory, "getRoomVisibilityOnDirectory" },
 	{ PUT, C3 "/directory/list/room/{roomId}", USER, R_FREE, TX_RW, 64, cl_set_room_visibility_on_directory, "setRoomVisibilityOnDirectory" },
 
+	{ GET, C3 "/publicRooms", ANYONE, R_FREE, TX_RO, 0, cl_get_public_rooms, "getPublicRooms" },
+	{ POST, C3 "/publicRooms", GUEST, R_FREE, TX_RO, 64, cl_query_public_rooms, "queryPublicRooms" },
+	{ GET, C1 "/room_summary/{roomIdOrAlias}", MAYBE_USER, R_FREE, TX_RO, 0, cl_get_room_summary, "getRoomSummary" },
+
 	/* ---- VoIP, third-party networks */
 	{ GET, C3 "/voip/turnServer",			USER, R_READ, TX_NONE, 0, cl_get_turn_server, "getTurnServer" },
 	{ GET, C3 "/thirdparty/protocols",		USER, R_FREE, TX_NONE, 0, cl_get_protocols, "getProtocols" },
@@ -106,6 +110,8 @@ const struct route routes[] = {
 const size_t nroutes = sizeof routes / sizeof *routes;
 
 const struct route_alias route_aliases[] = {
+	{ "/_matrix/client/unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary", C1 "/room_summary/{roomIdOrAlias}" },
+	{ "/_matrix/client/unstable/im.nheko.summary/summary/{roomIdOrAlias}", C1 "/room_summary/{roomIdOrAlias}" },
 	{ C3 "/rooms/{roomId}/state/{eventType}", C3 "/rooms/{roomId}/state/{eventType}/{stateKey}" },
 };
 const size_t nroute_aliases = sizeof route_aliases / sizeof *route_aliases;

@@ -19,6 +19,7 @@ static const char *const well_known[NAME_WELL_KNOWN] = {
 	"m.room.third_party_invite", "m.room.server_acl", "m.room.pinned_events",
 	"m.room.message", "m.room.encrypted", "m.room.redaction", "m.reaction",
 	"m.space.child", "m.space.parent", "m.room.aliases", "m.sticker", "m.room.policy",
+	"m.annotation", "m.replace", "m.thread", "m.reference",
 };
 
 /* ORDER BY: all transactions wait for each other's names in the same order. */

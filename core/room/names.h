@@ -20,12 +20,12 @@
 #include "core/ctx.h"
 #include "core/db/db.h"
 
-/* The nids that migration 0002 gives to well-known names (a db test compares). */
+/* The nids that migrations 0002 and 0011 give to well-known names (a db test compares). */
 enum {
 	NAME_EMPTY = 0, T_CREATE, T_MEMBER, T_POWER_LEVELS, T_JOIN_RULES, T_HISTORY_VISIBILITY, T_GUEST_ACCESS,
 	T_NAME, T_TOPIC, T_AVATAR, T_CANONICAL_ALIAS, T_ENCRYPTION, T_TOMBSTONE, T_THIRD_PARTY_INVITE, T_SERVER_ACL,
 	T_PINNED_EVENTS, T_MESSAGE, T_ENCRYPTED, T_REDACTION, T_REACTION, T_SPACE_CHILD, T_SPACE_PARENT, T_ALIASES,
-	T_STICKER, T_POLICY, NAME_WELL_KNOWN,
+	T_STICKER, T_POLICY, REL_ANNOTATION, REL_REPLACE, REL_THREAD, REL_REFERENCE, NAME_WELL_KNOWN,
 };
 
 /* The text of a well-known nid (0 .. NAME_WELL_KNOWN - 1). */

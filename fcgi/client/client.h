@@ -39,6 +39,9 @@ handler_fn cl_get_room_state, cl_get_room_state_with_key, cl_get_members_by_room
 handler_fn cl_get_room_id_by_alias, cl_set_room_alias, cl_delete_room_alias, cl_get_local_aliases;
 handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_directory;
 
+/* ---- public_rooms.c */
+handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;
+
 /* ---- sync.c */
 handler_fn cl_sync;
 
