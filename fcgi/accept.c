@@ -89,13 +89,16 @@ static enum arrival
 arrival(int fd)
 {
 	static unsigned char peek[65536];
+	struct pollfd p = { .fd = fd, .events = POLLRDHUP };
 	ssize_t n = recv(fd, peek, sizeof(peek), MSG_PEEK | MSG_DONTWAIT);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR ? HALF : GONE;
 	if (n == 0)
 		return GONE;
-	return (size_t)n == sizeof(peek) || has_end(peek, (size_t)n) ? COMPLETE : HALF;
+	if ((size_t)n == sizeof(peek) || has_end(peek, (size_t)n))
+		return COMPLETE;
+	return poll(&p, 1, 0) > 0 ? GONE : HALF;	/* the rest will not come */
 }
 
 static void

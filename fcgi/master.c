@@ -215,7 +215,11 @@ child_start(struct child *c)
 	c->ready = c->told = false;
 	c->pid = spawn();
 	if (c->pid == 0) {
+		char title[16];
+
 		m.env.role = c->role->name;
+		snprintf(title, sizeof(title), "hearth %s", c->role->name);
+		prctl(PR_SET_NAME, title);	/* ps -o comm tells who is who */
 		log_role_set(c->role->name);
 		db_role_set(c->role->name);
 		exit(c->role->main(&m.env));

@@ -245,6 +245,8 @@ route_find(struct req *r, const char *raw_path, size_t n)
 	w.nseg = path_split(raw_path, n, seg);
 	if (w.nseg < 0)
 		return M_UNRECOGNIZED;
+	for (int i = 0; i < PATH_SEGMENTS_MAX; i++)
+		w.value[i] = "";
 	for (int i = 0; i < w.nseg; i++)
 		if (!url_decode(r->cx.a, seg[i], false, &seg[i]))
 			return E_BAD_REQUEST;

@@ -33,6 +33,7 @@
 #define READS_MAX 512		/* messages taken per turn, so that no source starves another */
 #define HEAVY_TICK_MS 20
 #define STOP_SPREAD_MS 2500	/* over which SIGTERM answers those who wait */
+#define SOON_MAX 1024
 #define READY_PATIENCE_MS 1000	/* a new one does not wait longer for its database */
 
 enum source { SIGNAL, BATON, REQUESTS, WAKES, BACK, NEWS, WAITER };
@@ -48,6 +49,8 @@ static struct park {
 	int64_t blocked_until;
 	bool stopping, done;
 	int64_t stop_until;
+	int64_t soon[SOON_MAX], soon_at;	/* rooms whose wake-up is not urgent */
+	size_t nsoon;
 } k;
 
 static void
@@ -152,6 +155,37 @@ take_requests(void)
 	}
 }
 
+/* Here and in the other containers. The time must not be older than the news. */
+static void
+wake(const int64_t *keys, size_t n)
+{
+	lot_wake(k.lot, keys, n, clock_mono_ms());
+	news_tell(k.news, keys, n);
+}
+
+static void
+wake_soon_ones(void)
+{
+	wake(k.soon, k.nsoon);
+	k.nsoon = 0;
+}
+
+static void
+keep_for_soon(int64_t key)
+{
+	size_t i = 0;
+
+	while (i < k.nsoon && k.soon[i] != key)
+		i++;
+	if (i < k.nsoon)
+		return;
+	if (k.nsoon == SOON_MAX)
+		wake_soon_ones();
+	if (k.nsoon == 0)
+		k.soon_at = clock_mono_ms() + WAKE_SOON_MS;
+	k.soon[k.nsoon++] = key;
+}
+
 static void
 take_wakes(void)
 {
@@ -162,9 +196,13 @@ take_wakes(void)
 
 		if (n <= 0)
 			return;
-		/* The time must not be older than the datagram. */
-		lot_wake(k.lot, keys, (size_t)n / sizeof(*keys), clock_mono_ms());
-		news_tell(k.news, keys, (size_t)n / sizeof(*keys));
+		n = (ssize_t)((size_t)n / sizeof(*keys));
+		for (ssize_t j = n - 1; j >= 0; j--)
+			if (keys[j] < 0) {
+				keep_for_soon(-keys[j]);
+				keys[j] = keys[--n];
+			}
+		wake(keys, (size_t)n);
 	}
 }
 
@@ -425,6 +463,8 @@ patience(void)
 		at = now + HEAVY_TICK_MS;
 	if (!k.told_ready && k.born + READY_PATIENCE_MS < at)
 		at = k.born + READY_PATIENCE_MS;
+	if (k.nsoon > 0 && k.soon_at < at)
+		at = k.soon_at;
 	if (k.stopping && now + 10 < at)
 		at = now + 10;
 	return at <= now ? 0 : at - now > 60000 ? 60000 : (int)(at - now);
@@ -455,6 +495,8 @@ turn(void)
 		return;
 	news_step(k.news);
 	now = clock_mono_ms();
+	if (k.nsoon > 0 && k.soon_at <= now)
+		wake_soon_ones();
 	while ((ticket = lot_due(k.lot, now)) != LOT_NONE)
 		time_over(ticket, now);
 	flush_ready();

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "core/base/clock.h"
+#include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/db/db.h"
 #include "core/sync/wake.h"
@@ -156,6 +157,7 @@ run_heavy(struct worker *w, struct waiter *v, bool back)
 
 	if (!heavy_enter(sh) && park(w, v, PARK_HEAVY))
 		return;
+	failpoint("sync.heavy");
 	run(w, v, 1, back);
 	heavy_leave(sh, getpid());
 }

@@ -42,7 +42,8 @@ handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_direct
 /* ---- public_rooms.c */
 handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;
 
-/* ---- sync.c */
+/* ---- sync.c, receipts.c */
 handler_fn cl_sync;
+handler_fn cl_post_receipt, cl_set_read_marker, cl_set_typing;
 
 #endif
