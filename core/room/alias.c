@@ -1,6 +1,5 @@
 /* core/room/alias.c - see alias.h. */
 #include "core/room/alias.h"
-#include "core/base/conf.h"
 #include "core/base/id.h"
 #include "core/room/access.h"
 #include "core/room/append.h"
@@ -61,7 +60,7 @@ alias_create(struct ctx *cx, const char *alias, const char *room)
 
 	if ((e = check(cx, alias)) != M_OK)
 		return e;
-	if (strcmp(id_server(alias), cx->conf->server_name) != 0)
+	if (!name_is_local(cx, alias))
 		return fail(cx, M_INVALID_PARAM, "that alias belongs to another server");
 	if ((e = access_joined(cx, room, &acc)) != M_OK)
 		return e;

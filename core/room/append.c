@@ -1,6 +1,5 @@
 /* core/room/append.c - see append.h. append_write.c has the writes. */
 #include "core/room/append_impl.h"
-#include "core/base/id.h"
 #include "core/base/log.h"
 #include "core/room/pdu.h"
 #include <assert.h>
@@ -421,14 +420,6 @@ stripped_state(struct append *ap, const struct event *invite)
 	return o.b.s;
 }
 
-static bool
-is_local(const struct ctx *cx, const char *user)
-{
-	const char *server = id_server(user);
-
-	return server != NULL && strcmp(server, cx->conf->server_name) == 0;
-}
-
 /* What a member event changes beside the state: the counters, and what a user of this server is to the room. */
 static void
 note_member(struct append *ap, const struct made *m, const struct slot *s, enum membership was)
@@ -437,7 +428,7 @@ note_member(struct append *ap, const struct made *m, const struct slot *s, enum 
 
 	ap->room.joined += (s->membership == MEM_JOIN) - (was == MEM_JOIN);
 	ap->room.invited += (s->membership == MEM_INVITE) - (was == MEM_INVITE);
-	if (!is_local(ap->cx, s->key))
+	if (!name_is_local(ap->cx, s->key))
 		return;
 	for (size_t i = 0; i < ap->nmembers; i++)
 		if (ap->members[i].user == m->key_nid)

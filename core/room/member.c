@@ -1,6 +1,5 @@
 /* core/room/member.c - see member.h. */
 #include "core/room/member.h"
-#include "core/base/conf.h"
 #include "core/base/id.h"
 #include "core/room/append.h"
 #include "core/user/account.h"
@@ -30,7 +29,7 @@ member_invitable(struct ctx *cx, const char *user)
 
 	if (!id_is_user(user))
 		return fail(cx, M_INVALID_PARAM, "user_id is not a user id");
-	if (strcmp(id_server(user), cx->conf->server_name) != 0)
+	if (!name_is_local(cx, user))
 		return fail(cx, M_FORBIDDEN, "users of other servers cannot be invited: this server does not federate");
 	if ((e = account_find(cx, user, &acc)) != M_OK)
 		return e;

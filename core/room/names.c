@@ -6,6 +6,7 @@
  * with the next requests, and no bookkeeping is needed.
  */
 #include "core/room/names.h"
+#include "core/base/conf.h"
 #include "core/base/id.h"
 #include "core/base/json.h"
 
@@ -114,6 +115,14 @@ name_fits(const char *body)
 			p += p[1] == 'u' ? 6 : 2;
 	}
 	return n <= ID_MAX;
+}
+
+bool
+name_is_local(const struct ctx *cx, const char *id)
+{
+	const char *server = id_server(id);
+
+	return server != NULL && strcmp(server, cx->conf->server_name) == 0;
 }
 
 enum err

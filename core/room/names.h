@@ -64,6 +64,9 @@ void names_queue(struct names *ns);
 void names_take(struct names *ns);
 int64_t names_nid(const struct names *ns, const char *body);	/* after names_take(); -1 when it was not added */
 
+/* Does a user or alias belong to this server? */
+bool name_is_local(const struct ctx *cx, const char *id);
+
 /* Are these at most 255 raw bytes? (esc strings; the limit of ids, types and state keys) */
 bool name_fits(const char *body);
 

@@ -220,7 +220,7 @@ read_context(struct ctx *cx, const char *room, const char *event_id, int64_t lim
 {
 	struct room_access acc;
 	struct visibility vis;
-	struct room_event ev;
+	struct room_event ev = { 0 };
 	struct page before = { .acc = &acc, .vis = &vis, .back = true, .filter = f, .stop = INT64_MIN };
 	struct page after = { .acc = &acc, .vis = &vis, .filter = f };
 	enum err e;

@@ -93,12 +93,15 @@ static enum err
 aliases_of(struct ctx *cx, const struct json *content, const char ***out, size_t *n)
 {
 	const struct json *one = json_get(content, "alias"), *alt = json_get(content, "alt_aliases");
-	size_t nalt = json_is(alt, JSON_ARR) ? alt->u.arr.n : 0;
+	size_t nalt;
 
 	*n = 0;
-	*out = arena_calloc(cx->a, nalt + 1, sizeof **out);
-	if (alt != NULL && !json_is(alt, JSON_ARR) && !json_is(alt, JSON_NULL))
+	if (json_is(alt, JSON_NULL))
+		alt = NULL;
+	if (alt != NULL && !json_is(alt, JSON_ARR))
 		return fail(cx, M_BAD_JSON, "alt_aliases is no array");
+	nalt = alt != NULL ? alt->u.arr.n : 0;
+	*out = arena_calloc(cx->a, nalt + 1, sizeof **out);
 	for (size_t i = 0; i <= nalt; i++) {
 		const struct json *v = i < nalt ? alt->u.arr.v[i] : one;
 		if (i == nalt && (v == NULL || json_is(v, JSON_NULL) || json_str_eq(v, "")))

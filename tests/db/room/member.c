@@ -163,7 +163,7 @@ Test(room_member, a_stay_begins_once)
 Test(room_member, refresh)
 {
 	struct ctx *a = user("alice");
-	int64_t after = 0, last, runs = 0;
+	int64_t after = 0, last = 0, runs = 0;
 
 	for (int i = 0; i < MEMBER_REFRESH_ROOMS + 5; i++)
 		make_room(a, arena_printf(a->a, "{\"name\":\"%d\"}", i));

@@ -68,8 +68,6 @@ Test(room_send, stored_events_are_whole_pdus)
 		const char *id = say(a, room, "x"), *ids;
 		cr_assert_eq(redact(a, room, id), M_OK);
 		ids = sql("SELECT string_agg(e.id, ',') FROM event e JOIN room r ON r.nid = e.room WHERE r.id = '%s'", room);
-		for (char *one = strtok_r(arena_strdup(a->a, ids), ",", &(char *){ NULL }); one != NULL; one = NULL)
-			pdu(a, one);
 		for (char *save = NULL, *one = strtok_r(arena_strdup(a->a, ids), ",", &save); one != NULL; one = strtok_r(NULL, ",", &save))
 			pdu(a, one);
 	}
@@ -209,7 +207,7 @@ Test(room_redact, own_and_others)
 Test(room_redact, below_version_11)
 {
 	struct ctx *a = user("alice");
-	const char *room = make_room(a, "{\"room_version\":\"10\"}"), *id = say(a, room, "a"), *by;
+	const char *room = make_room(a, "{\"room_version\":\"10\"}"), *id = say(a, room, "a"), *by = NULL;
 	struct json *content = parse(a, arena_printf(a->a, "{\"redacts\":\"%s\"}", id));
 
 	OK(a, TX_RW, room_send(a, room, "m.room.redaction", content, &none, &by));
@@ -271,7 +269,7 @@ Test(room_state, canonical_alias)
 Test(room_state, server_keys_of_member_events_are_dropped)
 {
 	struct ctx *a = user("alice");
-	const char *room = make_room(a, PUBLIC), *id;
+	const char *room = make_room(a, PUBLIC), *id = NULL;
 
 	OK(a, TX_RW, room_put_state(a, room, "m.room.member", "@alice:localhost",
 	    parse(a, "{\"membership\":\"join\",\"displayname\":\"A\",\"join_authorised_via_users_server\":\"@alice:localhost\",\"third_party_invite\":{}}"), &id));
