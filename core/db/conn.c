@@ -19,10 +19,17 @@
  * What every session is told first: design 4 (worker role settings). By
  * statement, not by startup options, which poolers refuse and a user's own
  * would be lost to. Times bound what a stuck session can hold.
+ *
+ * One plan per statement, made once and without looking at the parameters, and by
+ * index where there is one: every statement is written for such a plan. Else
+ * statements whose cost the planner cannot guess (UNION ALL of limited scans, LATERAL over
+ * arrays) are planned anew each time, which took two thirds of the server's time for a
+ * sync; and a plan made while a table was small would scan it when it no longer is.
  */
 STMT(db_session,
     "SELECT set_config('application_name', $1, false), set_config('search_path', 'hearth', false),"
-    " set_config('jit', 'off', false), set_config('TimeZone', 'UTC', false), set_config('bytea_output', 'hex', false),"
+    " set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),"
+    " set_config('enable_seqscan', 'off', false), set_config('TimeZone', 'UTC', false), set_config('bytea_output', 'hex', false),"
     " set_config('statement_timeout', '15s', false), set_config('lock_timeout', '3s', false),"
     " set_config('idle_in_transaction_session_timeout', '5s', false),"
     " set_config('client_connection_check_interval', '2s', false),"
@@ -140,9 +147,15 @@ db_lost(struct db *db, const char *why)
 	forget(db);
 }
 
+/* Notices are nothing; but what comes to an idle session is PostgreSQL's farewell (57P01 and its like). */
 static void
-no_notice(void *arg, const PGresult *res)
+notice(void *arg, const PGresult *res)
 {
+	struct db *db = arg;
+	const char *state = PQresultErrorField(res, PG_DIAG_SQLSTATE);
+
+	if (state != NULL && strncmp(state, "57P", 3) == 0)
+		db->farewell = true;
 }
 
 /* The user's conninfo comes second, so it may say otherwise. A peer that vanishes is noticed by the keepalives. */
@@ -167,7 +180,7 @@ db_session_send(struct db *db)
 	/* The queue holds the batch that is about to run: its first parameter is put behind that. */
 	q.value = queue_text(db, name);
 	ok = PQsetnonblocking(db->pg, 1) == 0 && PQenterPipelineMode(db->pg) && db_send(db, &q, false) && db_sync(db);
-	PQsetNoticeReceiver(db->pg, no_notice, NULL);
+	PQsetNoticeReceiver(db->pg, notice, db);
 	db->queue.nvalues--;
 	return ok;
 }
@@ -201,11 +214,14 @@ still_there(struct db *db)
 {
 	struct pollfd p = { .fd = PQsocket(db->pg), .events = POLLIN };
 
-	/* A farewell message first, then the end of the stream: two reads. */
+	/* A farewell first, then, perhaps a moment later, the end of the stream. */
 	while (poll(&p, 1, 0) > 0)
 		if (PQconsumeInput(db->pg) == 0)
 			return false;
-	return db_take_ready(db) && PQstatus(db->pg) == CONNECTION_OK;
+	if (!db_take_ready(db))
+		return false;
+	PQisBusy(db->pg);	/* reads messages that no statement asked for */
+	return !db->farewell;
 }
 
 bool

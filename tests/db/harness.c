@@ -140,6 +140,7 @@ session_end(struct ctx *cx)
 
 /* ---- psql */
 
+__attribute__((format(printf, 1, 0)))
 static PGresult *
 ask(const char *fmt, va_list ap)
 {

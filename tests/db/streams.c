@@ -30,16 +30,18 @@
 #define ROOMS		8
 #define CELLS		50
 
-STMT(t_ins_add, "INSERT INTO ins (id) VALUES ($1)");
-STMT(t_room_lock, "SELECT n FROM rm WHERE id = $1 FOR NO KEY UPDATE");
-STMT(t_ev_add, "INSERT INTO ev (room, n) SELECT id, n + 1 FROM rm WHERE id = $1");
-STMT(t_room_step, "UPDATE rm SET n = n + 1 WHERE id = $1");
-STMT(t_cell_set, "UPDATE cell SET v = $2 WHERE k = $1");
-STMT(t_savepoint, "SAVEPOINT a");
-STMT(t_savepoint_back, "ROLLBACK TO a");
-STMT(t_ins_news, "SELECT id FROM ins WHERE pos >= $1 OR pos = ANY($2)");
-STMT(t_ev_news, "SELECT room, n FROM ev WHERE pos >= $1 OR pos = ANY($2) ORDER BY room, n");
-STMT(t_cell_news, "SELECT k, v FROM cell WHERE pos >= $1 OR pos = ANY($2)");
+/* Of tables that only this test has, so they are not in the program's list. */
+#define OWN(id, text) static const struct stmt id = { #id, text }
+OWN(t_ins_add, "INSERT INTO ins (id) VALUES ($1)");
+OWN(t_room_lock, "SELECT n FROM rm WHERE id = $1 FOR NO KEY UPDATE");
+OWN(t_ev_add, "INSERT INTO ev (room, n) SELECT id, n + 1 FROM rm WHERE id = $1");
+OWN(t_room_step, "UPDATE rm SET n = n + 1 WHERE id = $1");
+OWN(t_cell_set, "UPDATE cell SET v = $2 WHERE k = $1");
+OWN(t_savepoint, "SAVEPOINT a");
+OWN(t_savepoint_back, "ROLLBACK TO a");
+OWN(t_ins_news, "SELECT id FROM ins WHERE pos >= $1 OR pos = ANY($2)");
+OWN(t_ev_news, "SELECT room, n FROM ev WHERE pos >= $1 OR pos = ANY($2) ORDER BY room, n");
+OWN(t_cell_news, "SELECT k, v FROM cell WHERE pos >= $1 OR pos = ANY($2)");
 
 #define TABLES									\
 	"CREATE TABLE ins (id bigint, pos bigint NOT NULL DEFAULT stream_pos());"	\

@@ -72,7 +72,7 @@ Test(statements, names_are_unique_and_short)
 	free(v);
 }
 
-/* core/room/names.h and migration 0002 list the same. */
+/* core/room/names.h, names.c and the migrations list the same. */
 Test(statements, names_table)
 {
 	static const struct {
@@ -87,11 +87,16 @@ Test(statements, names_table)
 		{ T_SERVER_ACL, "m.room.server_acl" }, { T_PINNED_EVENTS, "m.room.pinned_events" }, { T_MESSAGE, "m.room.message" },
 		{ T_ENCRYPTED, "m.room.encrypted" }, { T_REDACTION, "m.room.redaction" }, { T_REACTION, "m.reaction" },
 		{ T_SPACE_CHILD, "m.space.child" }, { T_SPACE_PARENT, "m.space.parent" }, { T_ALIASES, "m.room.aliases" },
-		{ T_STICKER, "m.sticker" }, { T_POLICY, "m.room.policy" } };
+		{ T_STICKER, "m.sticker" }, { T_POLICY, "m.room.policy" },
+		{ REL_ANNOTATION, "m.annotation" }, { REL_REPLACE, "m.replace" }, { REL_THREAD, "m.thread" },
+		{ REL_REFERENCE, "m.reference" } };
 	size_t i;
 
-	for (i = 0; i < sizeof(v) / sizeof(*v); i++)
+	cr_assert_eq(sizeof(v) / sizeof(*v), NAME_WELL_KNOWN);
+	for (i = 0; i < sizeof(v) / sizeof(*v); i++) {
+		cr_expect_str_eq(name_well_known(v[i].nid), v[i].body);
 		cr_expect_str_eq(sql("SELECT body FROM name WHERE nid = %d", v[i].nid), v[i].body);
-	cr_assert_eq(sql_int("SELECT count(*) FROM name WHERE nid < 1000"), (long long)(sizeof(v) / sizeof(*v)));
+	}
+	cr_assert_eq(sql_int("SELECT count(*) FROM name WHERE nid < 1000"), NAME_WELL_KNOWN);
 	cr_assert_geq(sql_int("INSERT INTO name (body) VALUES ('x') RETURNING nid"), 1000);
 }
