@@ -24,7 +24,7 @@ struct conf;
 struct db;
 struct signing_key;
 
-/* What a transaction changed, as room and user nids; see core/sync/wake.h. */
+/* What a transaction changed, as room (negative: touch_room_soon) and user nids; see core/sync/wake.h. */
 struct touched {
 	int64_t *rooms, *users;
 	size_t nrooms, nusers;
@@ -64,6 +64,8 @@ const char *err_code(enum err e);	/* "M_FORBIDDEN" */
 
 /* Notes what the transaction changes. Cleared by ctx_rewind() when a transaction is run again. */
 void touch_room(struct ctx *cx, int64_t room);
+/* The same for what is not urgent and comes in swarms (receipts, typing): such wake-ups wait a moment and go together. */
+void touch_room_soon(struct ctx *cx, int64_t room);
 void touch_user(struct ctx *cx, int64_t user);
 
 #endif

@@ -60,6 +60,12 @@ touch_room(struct ctx *cx, int64_t room)
 }
 
 void
+touch_room_soon(struct ctx *cx, int64_t room)
+{
+	touch(cx->a, &cx->touched.rooms, &cx->touched.nrooms, -room);
+}
+
+void
 touch_user(struct ctx *cx, int64_t user)
 {
 	touch(cx->a, &cx->touched.users, &cx->touched.nusers, user);

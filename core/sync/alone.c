@@ -76,7 +76,7 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 {
 	struct ctx *cx = run->cx;
 	int64_t user = q->w->user_nid;
-	struct rows members = { 0 }, rooms = { 0 }, data = { 0 }, ignored = { 0 };
+	struct rows members = { 0 }, rooms = { 0 }, live = { 0 }, data = { 0 }, ignored = { 0 };
 	size_t i;
 	enum err e;
 
@@ -87,8 +87,10 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 		db_queue(cx, &members, DB_ANY, &sync_my_members_of, P_I64(user), P_I64S(q->member_rooms, q->nmember_rooms));
 	else if (!q->covered)
 		db_queue(cx, &members, DB_ANY, &sync_my_members_new, P_I64(user), P_POSITION(&q->since));
-	if (!q->initial && !q->covered)
+	if (!q->initial && !q->covered) {
 		db_queue(cx, &rooms, DB_ANY, &sync_my_rooms_new, P_I64(user), P_POSITION(&q->since));
+		live_rooms_queue(cx, &live, q);
+	}
 	if (!q->covered || q->data_news)
 		data_queue(cx, &data, &user, 1, q->initial ? 0 : position_lo(&q->since));
 	if (!q->ignored_known)
@@ -103,6 +105,8 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 		add_push_rules(cx->a, q);
 	while (db_next(&rooms))
 		add_room(cx->a, c, db_i64(&rooms, 0));
+	while (live.res && db_next(&live))
+		add_room(cx->a, c, db_i64(&live, 0));
 	for (i = 0; q->covered && i < q->nrooms; i++)
 		add_room(cx->a, c, q->rooms[i]);
 	for (i = 0; !q->initial && i < q->ndata; i++)
@@ -198,6 +202,7 @@ struct piece {
 	struct sync_job *jobs;
 	size_t n;
 	struct load l;
+	struct live_load live;
 	struct sync_room *rooms;
 	struct sync_job **some;	/* scratch: n jobs */
 };
@@ -221,7 +226,10 @@ want_room(const struct sync_req *q, const struct sync_job *j, struct sync_room *
 	int64_t lo = j->fresh || q->initial ? INT64_MIN : position_lo(&q->since);
 	bool hides = !q->f->timeline.any || q->nignored > 0;
 
-	*m = (struct sync_room){ .nid = j->room_nid, .lo = lo, .top = INT64_MAX, .heroes_lo = j->full ? INT64_MIN : lo };
+	*m = (struct sync_room){ .nid = j->room_nid, .lo = lo, .top = INT64_MAX, .heroes_lo = j->full ? INT64_MIN : lo,
+	    .clock = INT64_MAX };
+	if (j->section == SECT_JOIN)
+		live_want(m, q, j->fresh || q->initial);
 	if (!has_timeline(j))
 		return;
 	m->lim = q->f->timeline.limit + 1;
@@ -266,11 +274,13 @@ piece_load(struct piece *p)
 	}
 	qsort(p->rooms, p->n, sizeof *p->rooms, by_nid);
 	load_queue(cx, &p->l, p->rooms, p->n);
+	live_queue(cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
 	if (nvis > 0)
 		visibility_queue(cx, &rvis, users, vrooms, nvis);
 	if ((e = db_run(cx)) != M_OK)
 		return e;
 	load_take(cx, &p->l);
+	live_take(cx, &p->live, p->rooms, p->n);
 	if (nvis > 0)
 		visibility_take(cx, &rvis, users, nvis, vis);
 	for (i = 0; i < nvis; i++)

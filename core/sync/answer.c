@@ -288,11 +288,12 @@ static void
 answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j)
 {
 	bool summary = summary_news(q, j);
+	int live = live_news(run, q, j);
 	size_t ndata = room_data(q, j->room->nid, j->room->id, false), nstate;
 	struct sync_event **state;
 
 	nstate = state_events(a, q, j, summary, &state);
-	if (!j->nshown && !j->limited && !nstate && !ndata && !summary && !j->full && j->section == SECT_JOIN)
+	if (!j->nshown && !j->limited && !nstate && !ndata && !summary && !live && !j->full && j->section == SECT_JOIN)
 		return;
 	open_section(q, j->section);
 	json_key_esc(&q->o, j->room->id);
@@ -303,6 +304,8 @@ answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 	write_timeline(run, a, q, j);
 	if (ndata > 0)
 		write_account_data(q, j->room->nid, j->room->id);
+	if (live)
+		live_write(run, q, j, live);
 	json_end(&q->o);
 	q->news = true;
 }

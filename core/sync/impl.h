@@ -40,6 +40,17 @@ struct sync_state {
 	struct sync_event *event;
 };
 
+/* Rows of tables receipt and typing. */
+struct sync_receipt {
+	int64_t usr, thread, ts, pos;
+	int kind;
+	const char *user, *event, *root;
+};
+struct sync_typist {
+	int64_t usr, until, pos, start;
+	const char *user;
+};
+
 struct sync_room {
 	int64_t nid;
 	/* what to load */
@@ -48,6 +59,8 @@ struct sync_room {
 	int64_t lim;		/* newest events at most */
 	bool want_state, want_lazy, want_heroes;
 	int64_t heroes_lo;	/* heroes only if the room's names or members changed at or after it */
+	bool want_live;		/* receipts with pos >= lo, and who typed after this time */
+	int64_t clock;
 	/* what was found */
 	const char *id;		/* NULL: no such room */
 	const struct room_version *rv;
@@ -60,6 +73,10 @@ struct sync_room {
 	size_t ndelta, nmembers;
 	struct sync_event **heroes;	/* members to name the room by; none if it has a name, or nothing about it changed */
 	size_t nheroes;
+	struct sync_receipt *receipts;
+	size_t nreceipts;
+	struct sync_typist *typists;
+	size_t ntypists;
 };
 
 enum section { SECT_JOIN, SECT_INVITE, SECT_KNOCK, SECT_LEAVE };
@@ -114,6 +131,8 @@ struct sync_req {
 	size_t nrooms;
 	int64_t *state_rooms;	/* those whose state changed, ascending */
 	size_t nstate_rooms;
+	int64_t *live_rooms;	/* those with receipts or typing, ascending; among rooms */
+	size_t nlive_rooms;
 	int64_t *member_rooms;	/* rooms where the own membership changed */
 	size_t nmember_rooms;
 	bool data_news;
@@ -168,6 +187,21 @@ void load_members_queue(struct ctx *cx, struct rows *r, const struct member_at *
 void load_members_take(struct ctx *cx, struct rows *r, struct load *l);
 
 struct sync_room *room_find(struct sync_room *rooms, size_t n, int64_t nid);
+
+/* ---- ephemeral.c */
+struct live_load {
+	struct rows receipts, typing;
+};
+/* This request wants receipts and typing of the room; fresh: those of now. The room's clock begins as INT64_MAX. */
+void live_want(struct sync_room *m, const struct sync_req *q, bool fresh);
+/* Those of the rooms (ascending by nid) that want them. users: the readers, whose private receipts are loaded too. */
+void live_queue(struct ctx *cx, struct live_load *l, const struct sync_room *rooms, size_t n, const int64_t *users, size_t nusers);
+void live_take(struct ctx *cx, struct live_load *l, struct sync_room *rooms, size_t n);
+/* Joined rooms that may have receipts or typing for q, where the ring does not tell. */
+void live_rooms_queue(struct ctx *cx, struct rows *r, const struct sync_req *q);
+/* What there is to tell; 0: nothing. live_write() writes the section `ephemeral` of it. */
+int live_news(const struct sync_run *run, const struct sync_req *q, const struct sync_job *j);
+void live_write(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has);
 
 /* ---- timeline.c */
 /* False: the events loaded do not suffice, older ones are needed. */

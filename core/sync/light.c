@@ -108,6 +108,8 @@ want_room(struct sync_room *m, const struct sync_req *q)
 	m->want_state |= nid_in(q->state_rooms, q->nstate_rooms, m->nid);
 	m->want_heroes = m->want_state;
 	m->heroes_lo = m->lo;
+	if (nid_in(q->live_rooms, q->nlive_rooms, m->nid))
+		live_want(m, q, false);
 }
 
 static struct sync_room *
@@ -127,7 +129,8 @@ union_of_rooms(struct arena *a, struct sync_req **q, size_t n, size_t *nrooms)
 	rooms = arena_calloc(a, m + 1, sizeof *rooms);
 	for (*nrooms = i = 0; i < m; i++)
 		if (i == 0 || nid[i] != nid[i - 1])
-			rooms[(*nrooms)++] = (struct sync_room){ .nid = nid[i], .lo = INT64_MAX, .top = INT64_MAX };
+			rooms[(*nrooms)++] = (struct sync_room){ .nid = nid[i], .lo = INT64_MAX, .top = INT64_MAX,
+			    .clock = INT64_MAX };
 	for (i = 0; i < n; i++)
 		for (k = 0; k < q[i]->nrooms; k++)
 			want_room(room_find(rooms, *nrooms, q[i]->rooms[k]), q[i]);
@@ -172,15 +175,18 @@ enum err
 sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 {
 	struct ctx *cx = run->cx;
-	int64_t *users = arena_alloc(cx->a, (n + 1) * sizeof *users), *unknown = arena_alloc(cx->a, (n + 1) * sizeof *unknown);
+	int64_t *users = arena_alloc(cx->a, (n + 1) * sizeof *users), *unknown = arena_alloc(cx->a, (n + 1) * sizeof *unknown),
+	    *readers = arena_alloc(cx->a, (n + 1) * sizeof *readers);
 	int64_t lo = INT64_MAX;
 	size_t i, nusers = 0, nunknown = 0, nrooms;
 	struct rows data, ignored;
 	struct sync_room *rooms;
+	struct live_load live;
 	struct load l;
 	enum err e;
 
 	for (i = 0; i < n; i++) {
+		readers[i] = q[i]->w->user_nid;
 		if (q[i]->data_news) {
 			users[nusers++] = q[i]->w->user_nid;
 			lo = position_lo(&q[i]->since) < lo ? position_lo(&q[i]->since) : lo;
@@ -190,11 +196,13 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	}
 	rooms = union_of_rooms(cx->a, q, n, &nrooms);
 	load_queue(cx, &l, rooms, nrooms);
+	live_queue(cx, &live, rooms, nrooms, readers, n);
 	data_queue(cx, &data, users, nusers, lo);
 	ignored_queue(cx, &ignored, unknown, nunknown);
 	if ((e = db_commit(cx)) != M_OK)
 		return e;
 	load_take(cx, &l);
+	live_take(cx, &live, rooms, nrooms);
 	for (i = 0; i < n; i++) {
 		if (q[i]->data_news)
 			data_take(cx, &data, q[i]);

@@ -7,6 +7,7 @@
 #include "core/base/conf.h"
 #include "core/base/log.h"
 #include "core/crypto/crypto.h"
+#include "core/live/typists.h"
 #include "core/sync/token.h"
 #include "core/sync/wake.h"
 
@@ -20,7 +21,7 @@ STMT(news_notify, "SELECT pg_notify('wake', $1)");
 
 /*
  * Every branch is an index scan in the order of pos, whatever the plan. A key
- * is nid * 2 + is it a user (core/sync/wake.h).
+ * is nid * 2 + is it a user (core/sync/wake.h); 0: nobody is to be woken.
  */
 #define TAIL(key, table)									\
 	"(SELECT " key " AS key, pos FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
@@ -29,7 +30,20 @@ STMT(news_tail,
     TAIL("room * 2", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("room * 2", "state WHERE line = 0") " UNION ALL "
     TAIL("usr * 2 + 1", "local_member WHERE true") " UNION ALL "
-    TAIL("usr * 2 + 1", "account_data WHERE true") " ORDER BY 1, 2");
+    TAIL("usr * 2 + 1", "account_data WHERE true") " UNION ALL "
+    /* A private receipt is its user's alone; going on typing is no news (core/live/typing.h). */
+    TAIL("CASE WHEN kind = 2 THEN usr * 2 + 1 ELSE room * 2 END", "receipt WHERE true") " UNION ALL "
+    TAIL("CASE WHEN start = pos OR until <= $3 THEN room * 2 ELSE 0 END", "typing WHERE true") " UNION ALL "
+    /* Presence wakes its user's other devices and small rooms; others see it with their next answer. */
+    "SELECT k.key, p.pos FROM (SELECT usr, pos FROM presence WHERE pos = ANY($2)"
+    "		UNION ALL (SELECT usr, pos FROM presence WHERE pos >= $1 ORDER BY pos) LIMIT 100) p"
+    "	CROSS JOIN LATERAL (SELECT p.usr * 2 + 1 AS key UNION ALL (SELECT m.room * 2 FROM local_member m"
+    "		JOIN room r ON r.nid = m.room WHERE m.usr = p.usr AND m.membership = 2 AND r.joined <= 20 LIMIT 20)) k"
+    " ORDER BY 1, 2");
+/* Who began, went on or ceased; and all who type, for a look that knows nothing of before. */
+STMT(news_typing,
+    "SELECT room, usr, until FROM typing WHERE pos >= $1 UNION ALL SELECT room, usr, until FROM typing WHERE pos = ANY($2)");
+STMT(news_typing_all, "SELECT room, usr, until FROM typing WHERE until > $1");
 
 enum { LISTENER, WORKER };
 enum work { NOTHING, SETUP, NOTIFY, LOOK };
@@ -47,7 +61,8 @@ struct news {
 	struct arena *pos_arena;
 	struct position pos;
 	const char *token;
-	struct rows tail, pos_rows;
+	struct rows tail, pos_rows, typing;
+	struct typists *typists;	/* rooms are woken when typing ends there */
 	int64_t next_look, look_began, look_us;
 
 	int64_t *tell;
@@ -65,6 +80,7 @@ news_new(const struct conf *conf, const struct news_sink *sink)
 	n->conf = conf;
 	n->sink = *sink;
 	n->pos_arena = arena_new();
+	n->typists = typists_new();
 	n->token = "";
 	for (int i = 0; i < NEWS_CONNECTIONS; i++) {
 		n->as[i] = async_new(conf->database_url);
@@ -82,6 +98,7 @@ news_free(struct news *n)
 		arena_free(n->cx[i].a);
 	}
 	arena_free(n->pos_arena);
+	typists_free(n->typists);
 	free(n->tell);
 	free(n);
 }
@@ -92,14 +109,23 @@ news_want(const struct news *n, int connection)
 	return async_want(n->as[connection]);
 }
 
+/* CLOCK_MONOTONIC ms. */
+static int64_t
+typing_due(const struct news *n)
+{
+	int64_t next = typists_next(n->typists);
+
+	return next == INT64_MAX ? next : next - clock_ms() + clock_mono_ms();
+}
+
 int64_t
 news_due(const struct news *n)
 {
-	int64_t at = INT64_MAX;
+	int64_t at = typing_due(n);
 
 	if (n->work != NOTHING || !async_idle(n->as[WORKER]))
 		return at;
-	if (n->follow)
+	if (n->follow && n->next_look < at)
 		at = n->next_look;
 	if (n->ntell > 0 && n->next_tell < at)
 		at = n->next_tell;
@@ -208,15 +234,35 @@ found_each(struct news *n)
 	while (db_next(&n->tail)) {
 		int64_t k = db_i64(&n->tail, 0);
 
-		if (k != key && count > 0) {
-			n->sink.found(n->sink.arg, key, pos, count);
+		if (k != key) {
+			if (count > 0 && key != 0)
+				n->sink.found(n->sink.arg, key, pos, count);
 			count = 0;
 		}
 		key = k;
 		pos[count++] = db_i64(&n->tail, 1);
 	}
-	if (count > 0)
+	if (count > 0 && key != 0)
 		n->sink.found(n->sink.arg, key, pos, count);
+}
+
+static void
+take_typing(struct news *n)
+{
+	while (db_next(&n->typing))
+		typists_put(n->typists, db_i64(&n->typing, 0), db_i64(&n->typing, 1), db_i64(&n->typing, 2), n->cx[WORKER].now);
+}
+
+/* Typing ends without a row: whoever waits for the room must hear of it. */
+static void
+wake_ended(struct news *n)
+{
+	int64_t now = clock_ms(), room, until, key;
+
+	while (typists_ended(n->typists, now, &room, &until)) {
+		key = WAKE_ROOM(room);
+		n->sink.woken(n->sink.arg, &key, 1);
+	}
 }
 
 static void
@@ -237,6 +283,7 @@ look_done(struct news *n)
 		n->sink.all(n->sink.arg);
 	else
 		found_each(n);
+	take_typing(n);
 	position_keep(n, &now);
 	n->following = true;
 	n->look_us = clock_mono_us() - n->look_began;
@@ -253,7 +300,11 @@ look(struct news *n)
 	position_queue(cx, &n->pos_rows, n->pos.epoch);
 	n->tail = (struct rows){ .i = -1 };
 	if (n->pos.epoch != 0)
-		db_queue(cx, &n->tail, DB_ANY, &news_tail, P_POSITION(&n->pos));
+		db_queue(cx, &n->tail, DB_ANY, &news_tail, P_POSITION(&n->pos), P_I64(cx->now));
+	if (n->following)
+		db_queue(cx, &n->typing, DB_ANY, &news_typing, P_POSITION(&n->pos));
+	else
+		db_queue(cx, &n->typing, DB_ANY, &news_typing_all, P_I64(cx->now));
 	n->work = LOOK;
 	async_go(n->as[WORKER], cx);
 }
@@ -346,4 +397,5 @@ news_step(struct news *n)
 {
 	listener_step(n);
 	worker_step(n);
+	wake_ended(n);
 }

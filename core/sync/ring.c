@@ -1,9 +1,11 @@
 /* core/sync/ring.c - see ring.h. */
 #include "core/base/clock.h"
 #include "core/event/event.h"
+#include "core/live/typists.h"
 #include "core/sync/ring.h"
 
 #define BUCKETS 4096
+#define ENDED_MAX 4096
 
 /* A generation of entries, oldest first. */
 struct gen {
@@ -21,12 +23,22 @@ struct folk {
 	struct ring_user *bucket[BUCKETS];
 };
 
+/* Typing that ended by itself. */
+struct ended {
+	int64_t room, until;
+};
+
 struct ring {
 	struct arena *a;
 	struct gen *gen[2];	/* 0: the younger; NULL: none */
 	struct folk *folk[2];
 	struct position pos;	/* the last snapshot; epoch 0: none yet */
 	int64_t xip[POSITION_XIP_MAX];
+	struct typists *typists;	/* NULL: not known */
+	struct rows typing;		/* all who type, on its way in; res NULL: not asked for */
+	struct ended ended[ENDED_MAX];	/* the last ones, of nended in all */
+	size_t nended;
+	int64_t typing_floor;		/* what ended by itself after that time (ms since 1970) is in ended */
 };
 
 /*
@@ -41,7 +53,11 @@ STMT(ring_tail,
     TAIL("0", "room, 0::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0") " UNION ALL "
     TAIL("2", "room, usr, membership::bigint", "local_member WHERE true") " UNION ALL "
-    TAIL("3", "room, usr, (type = 'm.ignored_user_list')::int::bigint", "account_data WHERE true"));
+    TAIL("3", "room, usr, (type = 'm.ignored_user_list')::int::bigint", "account_data WHERE true") " UNION ALL "
+    TAIL("4", "room, usr, (kind = 2)::int::bigint", "receipt WHERE true") " UNION ALL "
+    TAIL("CASE WHEN start = pos OR until <= $3 THEN 5 ELSE 6 END", "room, usr, until", "typing WHERE true") " UNION ALL "
+    TAIL("7", "0::bigint, usr, 0::bigint", "presence WHERE true"));
+STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
 
 /* ---- small things */
 
@@ -168,6 +184,7 @@ ring_free(struct ring *g)
 	if (!g)
 		return;
 	ring_empty(g);
+	typists_free(g->typists);
 	arena_free(g->a);
 }
 
@@ -304,8 +321,11 @@ void
 ring_queue(struct ring *g, struct ctx *cx, struct rows *r)
 {
 	*r = (struct rows){ 0 };
+	g->typing = (struct rows){ 0 };
 	if (g->pos.epoch)
-		db_queue(cx, r, DB_ANY, &ring_tail, P_POSITION(&g->pos));
+		db_queue(cx, r, DB_ANY, &ring_tail, P_POSITION(&g->pos), P_I64(cx->now));
+	if (!g->typists)
+		db_queue(cx, &g->typing, DB_ANY, &ring_typing, P_I64(cx->now));
 }
 
 static void
@@ -316,9 +336,65 @@ ring_move(struct ring *g, const struct position *now)
 	memcpy(g->xip, now->xip, now->nxip * sizeof *now->xip);
 }
 
+/* ---- who types */
+
+static void
+typing_end(struct ring *g, int64_t room, int64_t until)
+{
+	struct ended *e = &g->ended[g->nended++ % ENDED_MAX];
+
+	if (g->nended > ENDED_MAX && e->until > g->typing_floor)
+		g->typing_floor = e->until;	/* that one is forgotten */
+	*e = (struct ended){ room, until };
+}
+
+static void
+typing_learn(struct ring *g, int64_t room, int64_t usr, int64_t until, int64_t now)
+{
+	if (!g->typists)
+		return;
+	typists_put(g->typists, room, usr, until, now);
+	if (until <= now)	/* a token may have seen the row and not its end */
+		typing_end(g, room, until);
+}
+
+/* Brings all up to the time of the snapshot. */
+static void
+typing_move(struct ring *g, const struct position *now)
+{
+	int64_t room, until;
+
+	if (!g->typists && g->typing.res) {
+		g->typists = typists_new();
+		g->typing_floor = now->clock;
+		g->nended = 0;
+		while (db_next(&g->typing))
+			typists_put(g->typists, db_i64(&g->typing, 0), db_i64(&g->typing, 1), db_i64(&g->typing, 2), now->clock);
+	}
+	g->typing = (struct rows){ 0 };
+	while (g->typists && typists_ended(g->typists, now->clock, &room, &until))
+		typing_end(g, room, until);
+}
+
+int64_t
+ring_typing_ended(const struct ring *g, const struct position *since, size_t *i)
+{
+	size_t n = g->nended < ENDED_MAX ? g->nended : ENDED_MAX;
+
+	while (*i < n) {
+		const struct ended *e = &g->ended[(*i)++];
+
+		if (e->until > since->clock)
+			return e->room;
+	}
+	return 0;
+}
+
 static void
 ring_restart(struct ring *g, const struct position *now)
 {
+	typists_free(g->typists);
+	g->typists = NULL;
 	ring_empty(g);
 	ring_move(g, now);
 	gen_turn(g);
@@ -369,6 +445,7 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 	if (!g->pos.epoch || g->pos.epoch != now->epoch || g->pos.tag != now->tag || r->n >= RING_TAIL ||
 	    !position_includes(now, &g->pos)) {
 		ring_restart(g, now);
+		typing_move(g, now);
 		return;
 	}
 	if (g->gen[0]->n + (size_t)r->n > RING_MAX || clock_mono_ms() - g->gen[0]->born > RING_AGE_MS)
@@ -384,7 +461,9 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 		struct ring_entry en = { .kind = (int)db_i64(r, 0), .pos = db_i64(r, 1), .room = db_i64(r, 2),
 		    .usr = db_i64(r, 3), .value = (int)db_i64(r, 4) };
 
-		if (en.kind == RING_EVENT || same_state(y->v, y->n, &en))
+		if (en.kind == RING_TYPING || en.kind == RING_TYPING_ON)
+			typing_learn(g, en.room, en.usr, db_i64(r, 4), now->clock);
+		if (en.kind == RING_EVENT || en.kind == RING_TYPING_ON || same_state(y->v, y->n, &en))
 			continue;
 		user_learn(g, &en);
 		y->v[y->n++] = en;
@@ -392,6 +471,7 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 	for (i = first; i < y->n; i++)
 		y->v[i].seen = now->xmax;
 	ring_move(g, now);
+	typing_move(g, now);
 }
 
 /* ---- reading */
@@ -402,7 +482,7 @@ ring_covers(const struct ring *g, const struct position *since)
 	const struct gen *oldest = g->gen[1] ? g->gen[1] : g->gen[0];
 
 	return oldest && since->epoch == g->pos.epoch && since->tag == g->pos.tag &&
-	    position_includes(since, &oldest->floor);
+	    position_includes(since, &oldest->floor) && g->typists && since->clock >= g->typing_floor;
 }
 
 void

@@ -40,6 +40,10 @@ enum ring_kind {
 	RING_STATE,	/* the room's resolved state */
 	RING_MEMBER,	/* what a local user is to a room; value: the membership */
 	RING_DATA,	/* account data; room 0: global; value: 1 for the ignored users */
+	RING_RECEIPT,	/* value: 1 for a private one */
+	RING_TYPING,	/* someone began or ceased to type */
+	RING_TYPING_ON,	/* someone goes on typing: taken note of, but no entry */
+	RING_PRESENCE,	/* room 0 */
 };
 struct ring_entry {
 	int64_t pos, room, usr;
@@ -71,6 +75,12 @@ struct ring_iter {
 };
 void ring_start(struct ring_iter *it, const struct ring *g, const struct position *since);
 const struct ring_entry *ring_next(struct ring_iter *it);
+
+/*
+ * Rooms where typing ended by itself between since's clock and the ring's
+ * snapshot, one after the other: *i starts at 0; 0: no more. For a token that the ring covers.
+ */
+int64_t ring_typing_ended(const struct ring *g, const struct position *since, size_t *i);
 
 /* What the ring knows of a user, as of its snapshot. */
 struct ring_user {

@@ -186,13 +186,21 @@ nids_unique(struct nids *l)
 static void
 look_into_ring(struct sync_run *run, struct sync_req *q)
 {
-	struct nids rooms = { 0 }, state = { 0 }, members = { 0 };
+	struct nids rooms = { 0 }, state = { 0 }, live = { 0 }, members = { 0 };
 	struct arena *a = run->cx->a;
 	const struct ring_entry *en;
 	struct ring_iter it;
+	int64_t room;
+	size_t i = 0;
 
+	while ((room = ring_typing_ended(run->ring, &q->since, &i)) != 0)
+		if (nid_in(q->joined, q->njoined, room)) {
+			nids_add(a, &rooms, room);
+			nids_add(a, &live, room);
+		}
 	for (ring_start(&it, run->ring, &q->since); (en = ring_next(&it)) != NULL;) {
-		if (en->kind >= RING_MEMBER && en->usr != q->w->user_nid)
+		if (en->usr != q->w->user_nid && (en->kind == RING_MEMBER || en->kind == RING_DATA ||
+		    (en->kind == RING_RECEIPT && en->value)))
 			continue;
 		q->data_news |= en->kind == RING_DATA;
 		if (en->kind == RING_MEMBER)
@@ -201,12 +209,16 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 			nids_add(a, &rooms, en->room);
 			if (en->kind == RING_STATE)
 				nids_add(a, &state, en->room);
+			if (en->kind == RING_RECEIPT || en->kind == RING_TYPING)
+				nids_add(a, &live, en->room);
 		}
 	}
 	q->nrooms = nids_unique(&rooms);
 	q->rooms = rooms.v;
 	q->nstate_rooms = nids_unique(&state);
 	q->state_rooms = state.v;
+	q->nlive_rooms = nids_unique(&live);
+	q->live_rooms = live.v;
 	q->nmember_rooms = nids_unique(&members);
 	q->member_rooms = members.v;
 }

@@ -22,6 +22,9 @@
 #define WAKE_IS_USER(k)	(((k) & 1) != 0)
 #define WAKE_NID(k)	((k) >> 1)
 
+/* In a datagram, the key of a room negative: it may wait a moment (WAKE_SOON_MS), so that many such go together. */
+#define WAKE_SOON_MS 75
+
 #define WAKE_DATAGRAM_KEYS 512	/* at most in one datagram: an array of keys */
 
 void wake_setup(int fd);		/* once per process; without it nothing is sent */

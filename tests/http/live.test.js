@@ -1,0 +1,157 @@
+// What is alive: receipts, read markers, typing, presence, tags, ignored users, as clients that wait see it.
+"use strict";
+const { test, before, describe } = require("node:test");
+const assert = require("node:assert/strict");
+const { shared } = require("./lib/server.js");
+const { register, login, enc } = require("./lib/client.js");
+
+const V3 = "/_matrix/client/v3";
+let server, alice, bob, carol;
+before(async () => {
+	server = await shared();
+	[alice, bob, carol] = await Promise.all([register(server), register(server), register(server)]);
+});
+
+const at = (room, rest = "") => `${V3}/rooms/${enc(room)}${rest}`;
+const ephemeral = (answer, room, type) => (answer.rooms?.join?.[room]?.ephemeral?.events ?? []).filter((e) => e.type === type);
+// {event: {type: {user: {…}}}} of all threads in one answer.
+const receipts = (answer, room) => Object.assign({}, ...ephemeral(answer, room, "m.receipt").map((e) => e.content));
+const typists = (answer, room) => ephemeral(answer, room, "m.typing").at(-1)?.content.user_ids;
+const read = (c, room, event, type = "m.read", body = {}) => c.ok("POST", at(room, `/receipt/${type}/${enc(event)}`), body);
+const type = (c, room, typing, timeout) => c.ok("PUT", at(room, `/typing/${enc(c.userId)}`), { typing, timeout });
+
+async function roomOf(...members) {
+	const room = await members[0].createRoom({ preset: "public_chat" });
+	for (const m of members.slice(1)) await m.join(room);
+	return room;
+}
+
+describe("receipts", () => {
+	test("one is seen by a client that waits; an earlier one changes nothing", async () => {
+		const room = await roomOf(alice, bob);
+		const first = await alice.send(room, "1"), second = await alice.send(room, "2");
+		await alice.sync();
+		const waiting = alice.syncUntil((a) => receipts(a, room)[second], { what: "the receipt" });
+		await read(bob, room, second);
+		const got = await waiting;
+		assert.deepEqual(Object.keys(got), ["m.read"]);
+		assert.deepEqual(Object.keys(got["m.read"]), [bob.userId]);
+		assert.deepEqual(Object.keys(got["m.read"][bob.userId]), ["ts"]);
+		await read(bob, room, first);
+		const again = await alice.sync({ since: null });
+		assert.deepEqual(Object.keys(receipts(again, room)), [second], "never backwards");
+		assert.deepEqual(receipts(await alice.sync(), room), {}, "a delta, told once");
+	});
+
+	test("private ones are for oneself; threads are apart", async () => {
+		const room = await roomOf(alice, bob);
+		const root = await alice.send(room, "root"), main = await alice.send(room, "main");
+		const reply = await alice.send(room, { msgtype: "m.text", body: "in", "m.relates_to": { rel_type: "m.thread", event_id: root } });
+		const reaction = await alice.send(room, { "m.relates_to": { rel_type: "m.annotation", event_id: reply, key: "x" } }, "m.reaction");
+		await Promise.all([alice.sync(), bob.sync()]);
+		await read(bob, room, main, "m.read.private");
+		await read(bob, room, reply, "m.read", { thread_id: root });
+		await read(bob, room, main, "m.read", { thread_id: "main" });
+		await read(bob, room, main);
+		const theirs = await alice.sync(), own = await bob.sync();
+		const of = (answer) => ephemeral(answer, room, "m.receipt").flatMap(({ content }) => Object.entries(content).flatMap(([event, kinds]) =>
+			Object.entries(kinds).map(([kind, users]) => [event, kind, users[bob.userId].thread_id ?? "-"].join(" ")))).sort();
+		const open = [`${reply} m.read ${root}`, `${main} m.read main`, `${main} m.read -`];
+		assert.deepEqual(of(theirs), open.sort());
+		assert.deepEqual(of(own), [...open, `${main} m.read.private -`].sort());
+		await read(bob, room, reaction, "m.read", { thread_id: root });
+		assert.equal(receipts(await alice.sync(), room)[reaction]["m.read"][bob.userId].thread_id, root, "by way of what it reacts to");
+		for (const body of [{ thread_id: "" }, { thread_id: 1 }, { thread_id: null }, { thread_id: main }, { thread_id: "$nothing" }])
+			await bob.fails(400, "M_INVALID_PARAM", "POST", at(room, `/receipt/m.read/${enc(reply)}`), body);
+		await bob.fails(400, "M_INVALID_PARAM", "POST", at(room, `/receipt/m.read/${enc(reply)}`), { thread_id: "main" });
+	});
+
+	test("the fully-read marker is account data of the room", async () => {
+		const room = await roomOf(alice, bob);
+		const first = await alice.send(room, "1"), second = await alice.send(room, "2");
+		await Promise.all([bob.sync(), alice.sync()]);
+		const marker = (a) => (a.rooms?.join?.[room]?.account_data?.events ?? []).find((e) => e.type === "m.fully_read")?.content.event_id;
+		const waiting = bob.syncUntil(marker, { what: "the marker" });
+		await bob.ok("POST", at(room, "/read_markers"), { "m.fully_read": second, "m.read": first, "m.read.private": second });
+		assert.equal(await waiting, second);
+		assert.deepEqual(Object.keys(receipts(await alice.sync(), room)), [first]);
+		await bob.ok("POST", at(room, "/read_markers"), { "m.fully_read": first });
+		await read(bob, room, first, "m.fully_read");
+		const path = `${V3}/user/${enc(bob.userId)}/rooms/${enc(room)}/account_data/m.fully_read`;
+		assert.deepEqual(await bob.ok("GET", path), { event_id: second });
+		await bob.fails(405, "M_BAD_JSON", "PUT", path, { event_id: first });
+		await bob.ok("POST", at(room, "/read_markers"), {});
+	});
+
+	test("what is refused", async () => {
+		const room = await roomOf(alice), other = await roomOf(alice);
+		const event = await alice.send(room, "1");
+		await bob.fails(403, "M_FORBIDDEN", "POST", at(room, `/receipt/m.read/${enc(event)}`), {});
+		await alice.fails(404, "M_NOT_FOUND", "POST", at(other, `/receipt/m.read/${enc(event)}`), {});
+		await alice.fails(400, "M_INVALID_PARAM", "POST", at(room, `/receipt/m.unread/${enc(event)}`), {});
+		await alice.fails(400, "M_INVALID_PARAM", "POST", at(room, `/receipt/m.fully_read/${enc(event)}`), { thread_id: "main" });
+		await alice.fails(400, "M_BAD_JSON", "POST", at(room, "/read_markers"), { "m.read": 1 });
+		assert.equal(server.sql(`SELECT count(*) FROM hearth.receipt WHERE room IN (SELECT nid FROM hearth.room WHERE id IN ('${room}', '${other}'))`), "0");
+	});
+});
+
+describe("typing", () => {
+	test("is seen by who waits, lists all, and ends by a word", async () => {
+		const room = await roomOf(alice, bob, carol);
+		await carol.sync();
+		let waiting = carol.syncUntil((a) => typists(a, room), { what: "typing" });
+		await type(alice, room, true, 60000);
+		assert.deepEqual(await waiting, [alice.userId]);
+		waiting = carol.syncUntil((a) => typists(a, room), { what: "two who type" });
+		await type(bob, room, true, 60000);
+		assert.deepEqual((await waiting).sort(), [alice.userId, bob.userId].sort());
+		assert.deepEqual(typists(await carol.sync({ since: null }), room).sort(), [alice.userId, bob.userId].sort());
+		waiting = carol.syncUntil((a) => typists(a, room), { what: "the end" });
+		await type(alice, room, false);
+		assert.deepEqual(await waiting, [bob.userId]);
+		await type(bob, room, false);
+		assert.deepEqual(await carol.syncUntil((a) => typists(a, room)), []);
+		assert.equal(typists(await carol.sync({ since: null }), room), undefined, "nobody: nothing is said at first");
+	});
+
+	test("going on is no news; it ends by itself, for who waits and for who was away", async () => {
+		const room = await roomOf(alice, bob, carol);
+		await Promise.all([carol.sync(), bob.sync()]);
+		await type(alice, room, true, 60000);
+		for (const c of [bob, carol]) assert.deepEqual(await c.syncUntil((a) => typists(a, room)), [alice.userId]);
+		await type(alice, room, true, 1500);
+		assert.equal(typists(await carol.sync(), room), undefined);
+		const away = bob.since;
+		assert.deepEqual(await carol.syncUntil((a) => typists(a, room), { what: "the end" }), []);
+		assert.equal(typists(await carol.sync(), room), undefined, "told once");
+		assert.deepEqual(typists(await bob.sync({ since: away }), room), [], "and who comes back is told");
+	});
+
+	test("what is refused", async () => {
+		const room = await roomOf(alice), path = at(room, `/typing/${enc(alice.userId)}`);
+		await bob.fails(403, "M_FORBIDDEN", "PUT", path, { typing: true });
+		await bob.fails(403, "M_FORBIDDEN", "PUT", at(room, `/typing/${enc(bob.userId)}`), { typing: true });
+		await alice.fails(400, "M_MISSING_PARAM", "PUT", path, {});
+		await alice.fails(400, "M_BAD_JSON", "PUT", path, { typing: "yes" });
+		await alice.fails(400, "M_BAD_JSON", "PUT", path, { typing: true, timeout: "1" });
+		await alice.fails(400, "M_INVALID_PARAM", "PUT", path, { typing: true, timeout: -1 });
+	});
+
+	test("filters", async () => {
+		const room = await roomOf(alice, bob);
+		const event = await alice.send(room, "1");
+		await bob.sync();
+		const since = bob.since;
+		await type(alice, room, true, 60000);
+		await read(alice, room, event);
+		const seen = async (filter) => {
+			const a = await bob.sync({ since, filter: { room: { ephemeral: filter } } });
+			return (a.rooms?.join?.[room]?.ephemeral?.events ?? []).map((e) => e.type).sort();
+		};
+		assert.deepEqual(await seen({}), ["m.receipt", "m.typing"]);
+		assert.deepEqual(await seen({ types: ["m.typing"] }), ["m.typing"]);
+		assert.deepEqual(await seen({ not_types: ["m.typing"] }), ["m.receipt"]);
+		assert.deepEqual(await seen({ not_rooms: [room] }), []);
+		assert.deepEqual(await seen({ types: [] }), []);
+	});
+});
