@@ -73,6 +73,7 @@ const struct route routes[] = {
 	{ POST, C3 "/rooms/{roomId}/ban", USER, R_FREE, TX_RW, 64, cl_ban, "ban" },
 	{ POST, C3 "/rooms/{roomId}/unban", USER, R_FREE, TX_RW, 64, cl_unban, "unban" },
 	{ POST, C3 "/rooms/{roomId}/forget", USER, R_WRITE, TX_RW, 64, cl_forget_room, "forgetRoom" },
+	{ POST, C3 "/knock/{roomIdOrAlias}", USER, R_WRITE, TX_RW, 64, cl_knock_room, "knockRoom" },
 	{ PUT, C3 "/rooms/{roomId}/send/{eventType}/{txnId}", GUEST, R_FREE, TX_RW, 256, cl_send_message, "sendMessage" },
 	{ POST, C3 "/rooms/{roomId}/send/{eventType}", GUEST, R_FREE, TX_RW, 256, cl_send_message_post, "" },
 	{ PUT, C3 "/rooms/{roomId}/redact/{eventId}/{txnId}", USER, R_FREE, TX_RW, 64, cl_redact_event, "redactEvent" },

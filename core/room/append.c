@@ -122,16 +122,17 @@ append_reserve(struct append *ap, size_t events)
 
 /* ---- opening */
 
+/* All slots from the first given. */
 static void
-queue_state(struct append *ap, const char *room_id)
+queue_state(struct append *ap, const char *room_id, size_t first)
 {
 	struct arena *a = ap->cx->a;
-	size_t n = ap->nslots;
+	size_t n = ap->nslots - first;
 	int64_t *types = arena_alloc(a, (n + 1) * sizeof *types), *keys = arena_alloc(a, (n + 1) * sizeof *keys);
 	const char **type_texts = arena_calloc(a, n + 1, sizeof *type_texts), **key_texts = arena_calloc(a, n + 1, sizeof *key_texts);
 
 	for (size_t i = 0; i < n; i++) {
-		struct slot *s = &ap->slots[i];
+		struct slot *s = &ap->slots[first + i];
 		types[i] = s->type_nid;
 		keys[i] = s->key_nid;
 		type_texts[i] = s->type_nid < 0 ? s->type : NULL;
@@ -142,13 +143,13 @@ queue_state(struct append *ap, const char *room_id)
 }
 
 static enum err
-take_state(struct append *ap)
+take_state(struct append *ap, size_t first)
 {
 	struct ctx *cx = ap->cx;
 	struct rows *r = &ap->r_state;
 
 	while (db_next(r)) {
-		struct slot *s = &ap->slots[db_i64(r, 0) - 1];
+		struct slot *s = &ap->slots[first + (size_t)db_i64(r, 0) - 1];
 		struct json *tree = NULL;
 		const char *content = db_text(r, 5);
 		s->since = db_i64(r, 1);
@@ -282,7 +283,7 @@ append_open(struct append *ap, const char *room_id)
 		return e;
 	names_queue(&ap->names);
 	db_queue(cx, &ap->r_lock, DB_ANY, &append_lock, P_TEXT(room_id), P_I64((int64_t)ap->nids));
-	queue_state(ap, room_id);
+	queue_state(ap, room_id, 0);
 	db_queue(cx, &ap->r_prev, DB_ANY, &append_prev, P_TEXT(room_id));
 	if (ap->txn_id != NULL)
 		db_queue(cx, &ap->r_txn, DB_ANY, &append_txn_row, P_I64(cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key));
@@ -291,7 +292,7 @@ append_open(struct append *ap, const char *room_id)
 	if ((e = db_run(cx)) != M_OK || (e = take_room(ap, room_id)) != M_OK)
 		return e;
 	take_names(ap);
-	if ((e = take_state(ap)) != M_OK)
+	if ((e = take_state(ap, 0)) != M_OK)
 		return e;
 	take_prev(ap);
 	if (ap->txn_id != NULL && db_next(&ap->r_txn))
@@ -329,6 +330,21 @@ append_state(const struct append *ap, const char *type, const char *key)
 	const struct slot *s = slot_find(ap, type, key);
 
 	return s != NULL && s->ev != NULL ? s : NULL;
+}
+
+enum err
+append_fetch(struct append *ap, const char *type, const char *key)
+{
+	size_t first = ap->nslots;
+	enum err e;
+
+	slot_add(ap, type, key);
+	if (ap->nslots == first)
+		return M_OK;
+	queue_state(ap, ap->room.id, first);
+	if ((e = db_run(ap->cx)) != M_OK)
+		return e;
+	return take_state(ap, first);
 }
 
 enum membership
@@ -398,7 +414,7 @@ nid_of(const struct append *ap, const char *body)
 	return nid >= 0 ? nid : name_known(body);
 }
 
-/* The state before the invitation, and the invitation itself: clients find the inviter by it. */
+/* The state before the invitation or knock, and the event itself: clients find the inviter by it. */
 static const char *
 stripped_state(struct append *ap, const struct event *invite)
 {
@@ -412,7 +428,7 @@ stripped_state(struct append *ap, const struct event *invite)
 		if (t != NULL)
 			room_event_stripped(&o, t->type, t->ev->sender, t->key, json_canonical_str(ap->cx->a, t->ev->content, NULL));
 	}
-	if (s != NULL)
+	if (s != NULL && s->ev != invite)	/* who knocks is the sender himself */
 		room_event_stripped(&o, s->type, s->ev->sender, s->key, json_canonical_str(ap->cx->a, s->ev->content, NULL));
 	room_event_stripped(&o, invite->type, invite->sender, invite->state_key,
 	    json_canonical_str(ap->cx->a, invite->content, NULL));
@@ -436,7 +452,7 @@ note_member(struct append *ap, const struct made *m, const struct slot *s, enum 
 	if (row == NULL)
 		row = GROW(ap->cx->a, ap->members, ap->nmembers, ap->members_cap);
 	*row = (struct member_row){ m->key_nid, s->membership, m->nid, m->room_pos, m->sender_nid,
-		s->membership == MEM_INVITE ? stripped_state(ap, &m->ev) : NULL };
+		s->membership == MEM_INVITE || s->membership == MEM_KNOCK ? stripped_state(ap, &m->ev) : NULL };
 }
 
 static void

@@ -119,6 +119,8 @@ enum err append_open_fresh(struct append *ap, const struct room_version *rv, con
 
 /* What was read or made since; NULL when there is no such state. It must have been wanted. */
 const struct slot *append_state(const struct append *ap, const char *type, const char *key);
+/* Reads one more under the lock, where what was read says that it is needed. One round trip, none if it is known. */
+enum err append_fetch(struct append *ap, const char *type, const char *key);
 /* The same for the authorization rules and power levels. */
 struct auth_state append_auth_state(struct append *ap);
 enum membership append_membership(const struct append *ap, const char *user);

@@ -2,6 +2,7 @@
 #include "core/room/member.h"
 #include "core/base/id.h"
 #include "core/room/append.h"
+#include "core/room/restricted.h"
 #include "core/user/account.h"
 #include "core/user/profile.h"
 
@@ -18,7 +19,7 @@ STMT(member_row,
 
 static const enum membership becomes[] = {
 	[MEMBER_INVITE] = MEM_INVITE, [MEMBER_JOIN] = MEM_JOIN, [MEMBER_LEAVE] = MEM_LEAVE, [MEMBER_KICK] = MEM_LEAVE,
-	[MEMBER_BAN] = MEM_BAN, [MEMBER_UNBAN] = MEM_LEAVE,
+	[MEMBER_BAN] = MEM_BAN, [MEMBER_UNBAN] = MEM_LEAVE, [MEMBER_KNOCK] = MEM_KNOCK,
 };
 
 enum err
@@ -95,6 +96,7 @@ check_action(struct append *ap, enum member_action action, const char *target, b
 		return m == MEM_BAN ? M_OK : fail(cx, M_FORBIDDEN, "that user is not banned");
 	case MEMBER_INVITE:
 	case MEMBER_BAN:
+	case MEMBER_KNOCK:
 		break;
 	}
 	return M_OK;
@@ -109,12 +111,32 @@ says_nothing_new(const struct append *ap, const struct draft *d)
 	return s != NULL && strcmp(s->ev->sender, ap->cx->user) == 0 && json_equal(s->ev->content, d->content);
 }
 
-enum err
-member_change(struct ctx *cx, enum member_action action, const char *room, const char *target, const struct json *reason)
+/* What of a request's body goes into the event. */
+static struct json *
+content_of(struct ctx *cx, enum member_action action, const struct json *said)
 {
-	struct json *content = json_new_obj(cx->a);
+	struct json *content, *reason = json_get(said, "reason");
+
+	if (action == MEMBER_JOIN && said != NULL) {
+		content = json_copy(cx->a, said);
+		member_strip(content);
+		json_del(content, "third_party_signed");
+		json_del(content, "reason");
+	} else {
+		content = json_new_obj(cx->a);
+	}
+	json_set(cx->a, content, "membership", json_new_str(cx->a, membership_name(becomes[action])));
+	if (json_is(reason, JSON_STR))
+		json_set(cx->a, content, "reason", reason);
+	return content;
+}
+
+enum err
+member_change(struct ctx *cx, enum member_action action, const char *room, const char *target, const struct json *said)
+{
+	struct json *content = content_of(cx, action, said);
 	struct draft d = { .type = "m.room.member", .state_key = target != NULL ? target : cx->user, .content = content };
-	bool wants_profile = action == MEMBER_JOIN || action == MEMBER_INVITE, done;
+	bool wants_profile = action == MEMBER_JOIN || action == MEMBER_INVITE || action == MEMBER_KNOCK, done;
 	struct append ap;
 	struct rows profile;
 	int64_t nid = cx->user_nid;
@@ -125,21 +147,22 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 	if (action == MEMBER_INVITE &&
 	    ((e = member_invitable(cx, target)) != M_OK || (e = name_nid(cx, target, &nid)) != M_OK))
 		return e;
-	json_set(cx->a, content, "membership", json_new_str(cx->a, membership_name(becomes[action])));
-	if (reason != NULL)
-		json_set(cx->a, content, "reason", json_copy(cx->a, reason));
 	append_init(&ap, cx);
 	append_want_draft(&ap, &d);
-	if (action == MEMBER_INVITE)
+	if (action == MEMBER_INVITE || action == MEMBER_KNOCK)
 		append_want_stripped(&ap);
-	if (action == MEMBER_JOIN)
+	if (action == MEMBER_JOIN) {
 		append_want(&ap, "m.room.guest_access", "");
+		restricted_want(&ap);
+	}
 	if (wants_profile)
 		profile_queue_member(cx, &profile, nid);
 	if ((e = append_open(&ap, room)) != M_OK || (e = check_action(&ap, action, d.state_key, &done)) != M_OK)
 		return e;
 	if (done)
 		return M_OK;
+	if (action == MEMBER_JOIN && (e = restricted_authorise(&ap, content)) != M_OK)
+		return e;
 	if (wants_profile)
 		set_profile(cx, content, &profile);
 	if (says_nothing_new(&ap, &d))
@@ -159,7 +182,7 @@ member_put(struct ctx *cx, const char *room, const char *target, struct json *co
 	struct append ap;
 	enum err e;
 
-	if (m == MEM_NONE || m == MEM_KNOCK)
+	if (m == MEM_NONE)
 		return fail(cx, M_BAD_JSON, "membership is missing or unknown");
 	if (!id_is_user(target))
 		return fail(cx, M_INVALID_PARAM, "the state key is not a user id");
@@ -170,9 +193,12 @@ member_put(struct ctx *cx, const char *room, const char *target, struct json *co
 	append_want_draft(&ap, &d);
 	append_want_stripped(&ap);
 	append_want(&ap, "m.room.guest_access", "");
+	restricted_want(&ap);
 	if ((e = append_open(&ap, room)) != M_OK)
 		return e;
 	if (m == MEM_JOIN && cx->guest && append_membership(&ap, target) != MEM_JOIN && (e = guest_may_join(&ap)) != M_OK)
+		return e;
+	if (m == MEM_JOIN && strcmp(target, cx->user) == 0 && (e = restricted_authorise(&ap, d.content)) != M_OK)
 		return e;
 	if (says_nothing_new(&ap, &d)) {
 		*event_id = append_state(&ap, d.type, target)->ev->id;

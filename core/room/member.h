@@ -11,14 +11,15 @@
 #include "core/base/json.h"
 #include "core/ctx.h"
 
-enum member_action { MEMBER_INVITE, MEMBER_JOIN, MEMBER_LEAVE, MEMBER_KICK, MEMBER_BAN, MEMBER_UNBAN };
+enum member_action { MEMBER_INVITE, MEMBER_JOIN, MEMBER_LEAVE, MEMBER_KICK, MEMBER_BAN, MEMBER_UNBAN, MEMBER_KNOCK };
 
 /*
- * Changes target's membership; JOIN and LEAVE are about cx->user (target NULL). reason may be NULL.
+ * Changes target's membership; JOIN, LEAVE and KNOCK are about cx->user (target NULL). said: the request's body or NULL;
+ * its reason goes into the event, of a join everything that is not for servers to say.
  * M_OK also when nothing had to be done: joined already, left already, the same invitation again.
  * M_FORBIDDEN: not allowed, unknown room; M_NOT_FOUND: to invite a user whom this server does not have.
  */
-enum err member_change(struct ctx *cx, enum member_action action, const char *room, const char *target, const struct json *reason);
+enum err member_change(struct ctx *cx, enum member_action action, const char *room, const char *target, const struct json *said);
 
 /*
  * PUT of an m.room.member event: content as the client wrote it, without what

@@ -30,7 +30,7 @@ handler_fn cl_get_versions, cl_get_turn_server, cl_get_protocols, cl_get_wellkno
 
 /* ---- room.c, membership.c */
 handler_fn cl_create_room, cl_get_joined_rooms;
-handler_fn cl_join_room, cl_join_room_by_id, cl_leave_room, cl_invite_user, cl_kick, cl_ban, cl_unban, cl_forget_room;
+handler_fn cl_join_room, cl_join_room_by_id, cl_leave_room, cl_invite_user, cl_kick, cl_ban, cl_unban, cl_forget_room, cl_knock_room;
 
 /* ---- send.c, messages.c, state.c, directory.c */
 handler_fn cl_send_message, cl_send_message_post, cl_redact_event, cl_redact_event_post, cl_set_room_state_with_key;

@@ -5,12 +5,11 @@
 
 /* The optional reason of all of them. */
 static enum err
-take_reason(struct req *r, const struct json **reason)
+check_reason(struct req *r)
 {
-	*reason = json_get(r->body, "reason");
-	if (json_is(*reason, JSON_NULL))
-		*reason = NULL;
-	if (*reason != NULL && !json_is(*reason, JSON_STR))
+	const struct json *reason = json_get(r->body, "reason");
+
+	if (reason != NULL && !json_is(reason, JSON_STR) && !json_is(reason, JSON_NULL))
 		return fail(&r->cx, M_BAD_JSON, "reason is no string");
 	return M_OK;
 }
@@ -18,20 +17,19 @@ take_reason(struct req *r, const struct json **reason)
 static enum err
 change(struct req *r, enum member_action action, const char *room, const char *target)
 {
-	const struct json *reason;
 	enum err e;
 
-	if ((e = take_reason(r, &reason)) != M_OK)
+	if ((e = check_reason(r)) != M_OK)
 		return e;
-	return member_change(&r->cx, action, room, target, reason);
+	return member_change(&r->cx, action, room, target, r->body);
 }
 
 static enum err
-join(struct req *r, const char *room)
+enter(struct req *r, enum member_action action, const char *room)
 {
 	enum err e;
 
-	if ((e = change(r, MEMBER_JOIN, room, NULL)) != M_OK)
+	if ((e = change(r, action, room, NULL)) != M_OK)
 		return e;
 	json_obj(&r->out, NULL);
 	json_esc(&r->out, "room_id", room);
@@ -43,7 +41,7 @@ join(struct req *r, const char *room)
 enum err
 cl_join_room_by_id(struct req *r)
 {
-	return join(r, req_param(r, "roomId"));
+	return enter(r, MEMBER_JOIN, req_param(r, "roomId"));
 }
 
 /* POST /_matrix/client/v3/join/{roomIdOrAlias} */
@@ -55,7 +53,19 @@ cl_join_room(struct req *r)
 
 	if ((e = alias_resolve(&r->cx, req_param(r, "roomIdOrAlias"), &room)) != M_OK)
 		return e;
-	return join(r, room);
+	return enter(r, MEMBER_JOIN, room);
+}
+
+/* POST /_matrix/client/v3/knock/{roomIdOrAlias} */
+enum err
+cl_knock_room(struct req *r)
+{
+	const char *room;
+	enum err e;
+
+	if ((e = alias_resolve(&r->cx, req_param(r, "roomIdOrAlias"), &room)) != M_OK)
+		return e;
+	return enter(r, MEMBER_KNOCK, room);
 }
 
 /* POST /_matrix/client/v3/rooms/{roomId}/leave */
