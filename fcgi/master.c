@@ -292,7 +292,8 @@ child_ended(struct child *c, int status)
 	heavy_leave(m.env.sh, c->pid);
 	if (c->pid == m.park_in_charge) {
 		m.park_in_charge = 0;
-		if (crashed)
+		/* Unless it had just passed the baton on. */
+		if (crashed && poll(&(struct pollfd){ .fd = m.env.fd[FD_BATON_R], .events = POLLIN }, 1, 0) == 0)
 			park_baton_pass(&m.env, "", 0);
 	}
 	c->fails = now - c->started < LIVED_MS ? c->fails + 1 : 0;
@@ -442,20 +443,6 @@ step(void)
 }
 
 static void
-take_signals(void)
-{
-	struct signalfd_siginfo si;
-
-	while (read(m.signals, &si, sizeof(si)) == sizeof(si)) {
-		if (si.ssi_signo == SIGHUP)
-			reload();
-		else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
-			stop();
-	}
-	reap();
-}
-
-static void
 take_notes(void)
 {
 	struct child_note note;
@@ -467,6 +454,21 @@ take_notes(void)
 			if (m.child[i].pid == note.pid && note.what == NOTE_READY)
 				m.child[i].ready = true;
 	}
+}
+
+static void
+take_signals(void)
+{
+	struct signalfd_siginfo si;
+
+	while (read(m.signals, &si, sizeof(si)) == sizeof(si)) {
+		if (si.ssi_signo == SIGHUP)
+			reload();
+		else if (si.ssi_signo == SIGTERM || si.ssi_signo == SIGINT)
+			stop();
+	}
+	take_notes();	/* first: a successor that took charge says so before its predecessor has ended */
+	reap();
 }
 
 /* ms until something is due without a signal */
@@ -546,6 +548,5 @@ master_main(const struct conf *conf, char **argv)
 			return 0;
 		poll(p, 2, patience());
 		take_signals();
-		take_notes();
 	}
 }
