@@ -65,6 +65,7 @@ forget(struct db *db)
 	if (db->pg != NULL)
 		PQfinish(db->pg);
 	db->pg = NULL;
+	db->farewell = false;
 	memset(db->slots, 0, db->nslots * sizeof(*db->slots));
 	db->sent.head = db->sent.n = 0;
 }

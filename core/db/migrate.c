@@ -318,8 +318,9 @@ all_recorded(const struct files *fs, const PGresult *res)
 }
 
 /*
- * Nothing to do? Then a role without rights on the schema does, as the workers' own
- * role is: the usual start after `hearth migrate` ran as the owner. A failing query only means no.
+ * A role that cannot act for the schema's owner, as the workers' own role is, may
+ * start a server only when there is nothing to do. Whoever can runs everything again: after
+ * a restore roles and rights may be missing though every file is recorded. A failing query only means no.
  */
 static bool
 is_current(const struct mig *m, const struct release *r, const char *server_name)
@@ -327,7 +328,8 @@ is_current(const struct mig *m, const struct release *r, const char *server_name
 	PGresult *res;
 	bool yes;
 
-	res = PQexec(m->pg, "SELECT name, checksum FROM hearth.schema_migration");
+	res = PQexec(m->pg, "SELECT name, checksum FROM hearth.schema_migration"
+	    " WHERE NOT (SELECT pg_has_role(nspowner, 'MEMBER') FROM pg_namespace WHERE nspname = 'hearth')");
 	yes = PQresultStatus(res) == PGRES_TUPLES_OK && all_recorded(&r->migrations, res) && all_recorded(&r->functions, res) &&
 	    all_recorded(&r->admin, res);
 	PQclear(res);

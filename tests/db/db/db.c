@@ -374,6 +374,7 @@ terminate(struct ctx *c)
 Test(db, lost_while_idle_costs_nothing, .init = setup)
 {
 	struct rows r;
+	int pid;
 
 	OK(db_row(cx, &r, &t_series, P_I64(1)));
 	terminate(cx);
@@ -382,6 +383,9 @@ Test(db, lost_while_idle_costs_nothing, .init = setup)
 	db_begin(cx, TX_RW);
 	OK(db_exec(cx, NULL, &t_insert, P_TEXT("a"), P_TEXT("1")));
 	OK(db_commit(cx));
+	pid = db_backend_pid(cx->db);
+	OK(db_row(cx, &r, &t_series, P_I64(1)));
+	cr_assert_eq(db_backend_pid(cx->db), pid, "and the new connection stays");
 }
 
 Test(db, lost_in_a_transaction_fails_all_of_it, .init = setup)

@@ -64,6 +64,19 @@ drop_empty_database(void)
 	sql("DROP DATABASE %s_e WITH (FORCE)", test_dbname());
 }
 
+#define DENIED "42501"
+
+static const char *
+as(const char *role, const char *q)
+{
+	const char *state;
+
+	sql("SET ROLE %s", role);
+	state = sql_error("%s", q);
+	sql("RESET ROLE");
+	return state;
+}
+
 static long long
 count_applied(void)
 {
@@ -217,6 +230,22 @@ Test(migrate, the_key_is_there_and_only_for_this_name)
 	cr_assert_eq(server_key_load(cx, &b), M_UNKNOWN);
 }
 
+Test(migrate, a_worker_may_start_when_there_is_nothing_to_do)
+{
+	cr_assert(migrate(test_url("hearth_worker"), dir, "localhost"));
+	cr_assert_not(migrate(test_url("hearth_worker"), dir, "example.org"));
+	write_file("migrations/9999_new.sql", "w", "CREATE TABLE x ();");
+	cr_assert_not(migrate(test_url("hearth_worker"), dir, "localhost"));
+}
+
+/* As after a dump that was restored where the roles had not been made yet. */
+Test(migrate, rights_that_got_lost_come_back)
+{
+	sql("REVOKE ALL ON ALL TABLES IN SCHEMA hearth FROM hearth_worker; REVOKE ALL ON SCHEMA hearth FROM hearth_worker");
+	cr_assert(migrate(test_url("postgres"), dir, "localhost"));
+	cr_assert_str_eq(as("hearth_worker", "INSERT INTO hearth.profile VALUES (0, 'a', '1')"), "");
+}
+
 Test(migrate, nowhere_to_migrate)
 {
 	cr_assert_not(migrate(test_url_of("nobody_at_all", "postgres"), dir, "localhost"));
@@ -224,19 +253,6 @@ Test(migrate, nowhere_to_migrate)
 }
 
 /* ---- rights */
-
-#define DENIED "42501"
-
-static const char *
-as(const char *role, const char *q)
-{
-	const char *state;
-
-	sql("SET ROLE %s", role);
-	state = sql_error("%s", q);
-	sql("RESET ROLE");
-	return state;
-}
 
 Test(migrate, worker_has_data_and_nothing_else)
 {
