@@ -49,6 +49,9 @@ const struct route routes[] = {
 	{ PUT, C3 "/user/{userId}/account_data/{type}",	USER, R_FREE, TX_RW, 1024, cl_set_account_data, "setAccountData" },
 	{ GET, C3 "/user/{userId}/rooms/{roomId}/account_data/{type}", USER, R_FREE, TX_NONE, 0, cl_get_account_data_per_room, "getAccountDataPerRoom" },
 	{ PUT, C3 "/user/{userId}/rooms/{roomId}/account_data/{type}", USER, R_FREE, TX_RW, 1024, cl_set_account_data_per_room, "setAccountDataPerRoom" },
+	{ GET, C3 "/user/{userId}/rooms/{roomId}/tags",	USER, R_FREE, TX_NONE, 0, cl_get_room_tags, "getRoomTags" },
+	{ PUT, C3 "/user/{userId}/rooms/{roomId}/tags/{tag}", USER, R_FREE, TX_RW, 64, cl_set_room_tag, "setRoomTag" },
+	{ DEL, C3 "/user/{userId}/rooms/{roomId}/tags/{tag}", USER, R_FREE, TX_RW, 0, cl_delete_room_tag, "deleteRoomTag" },
 	{ POST, C3 "/user/{userId}/filter",		USER, R_FREE, TX_RW, 64, cl_define_filter, "defineFilter" },
 	{ GET, C3 "/user/{userId}/filter/{filterId}",	USER, R_FREE, TX_NONE, 0, cl_get_filter, "getFilter" },
 
@@ -93,6 +96,10 @@ const struct route routes[] = {
 	{ GET, C3 "/directory/list/room/{roomId}", ANYONE, R_FREE, TX_RO, 0, cl_get_room_visibility_on_directory, "getRoomVisibilityOnDirectory" },
 	{ PUT, C3 "/directory/list/room/{roomId}", USER, R_FREE, TX_RW, 64, cl_set_room_visibility_on_directory, "setRoomVisibilityOnDirectory" },
 
+	{ GET, C1 "/rooms/{roomId}/relations/{eventId}", GUEST, R_FREE, TX_RO, 0, cl_get_relating_events, "getRelatingEvents" },
+	{ GET, C1 "/rooms/{roomId}/relations/{eventId}/{relType}", GUEST, R_FREE, TX_RO, 0, cl_get_relating_events_with_rel_type, "getRelatingEventsWithRelType" },
+	{ GET, C1 "/rooms/{roomId}/relations/{eventId}/{relType}/{eventType}", GUEST, R_FREE, TX_RO, 0, cl_get_relating_events_with_rel_type_and_event_type, "getRelatingEventsWithRelTypeAndEventType" },
+	{ GET, C1 "/rooms/{roomId}/threads", GUEST, R_READ, TX_RO, 0, cl_get_thread_roots, "getThreadRoots" },
 	{ GET, C3 "/publicRooms", ANYONE, R_FREE, TX_RO, 0, cl_get_public_rooms, "getPublicRooms" },
 	{ POST, C3 "/publicRooms", GUEST, R_FREE, TX_RO, 64, cl_query_public_rooms, "queryPublicRooms" },
 	{ GET, C1 "/room_summary/{roomIdOrAlias}", MAYBE_USER, R_FREE, TX_RO, 0, cl_get_room_summary, "getRoomSummary" },

@@ -7,6 +7,7 @@
 #include "core/room/names.h"
 #include "core/user/push_rules.h"
 
+STMT(account_data_lock, "SELECT 1 FROM account WHERE usr = $1 FOR NO KEY UPDATE");
 STMT(account_data_select, "SELECT content FROM account_data WHERE usr = $1 AND room = 0 AND type = $2");
 STMT(account_data_select_room,
     "SELECT d.content FROM account_data d JOIN room r ON r.nid = d.room WHERE d.usr = $1 AND r.id = $2 AND d.type = $3");
@@ -56,4 +57,10 @@ account_data_set(struct ctx *cx, const char *room, const char *type, const struc
 	if (e == M_OK && n == 0)
 		return fail(cx, M_NOT_FOUND, "unknown room");
 	return e;
+}
+
+enum err
+account_data_hold(struct ctx *cx)
+{
+	return db_exec(cx, NULL, &account_data_lock, P_I64(cx->user_nid));
 }

@@ -17,4 +17,7 @@ enum err account_data_get(struct ctx *cx, const char *room, const char *type, co
  */
 enum err account_data_set(struct ctx *cx, const char *room, const char *type, const struct json *content);
 
+/* TX_RW. Until its end nobody else changes account data of cx->user by way of this function: for changes that read first. */
+enum err account_data_hold(struct ctx *cx);
+
 #endif

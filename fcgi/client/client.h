@@ -22,6 +22,7 @@ handler_fn cl_get_devices, cl_get_device, cl_update_device, cl_delete_device, cl
 /* ---- profile.c, account_data.c, filter.c, push_rules.c */
 handler_fn cl_get_user_profile, cl_get_profile_field, cl_set_profile_field, cl_delete_profile_field;
 handler_fn cl_get_account_data, cl_set_account_data, cl_get_account_data_per_room, cl_set_account_data_per_room;
+handler_fn cl_get_room_tags, cl_set_room_tag, cl_delete_room_tag;
 handler_fn cl_define_filter, cl_get_filter;
 handler_fn cl_get_push_rules, cl_get_push_rules_global, cl_get_push_rule, cl_get_push_rule_actions, cl_is_push_rule_enabled;
 
@@ -38,6 +39,10 @@ handler_fn cl_get_room_events, cl_get_one_room_event, cl_get_event_context;
 handler_fn cl_get_room_state, cl_get_room_state_with_key, cl_get_members_by_room, cl_get_joined_members_by_room;
 handler_fn cl_get_room_id_by_alias, cl_set_room_alias, cl_delete_room_alias, cl_get_local_aliases;
 handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_directory;
+
+/* ---- relations.c */
+handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
+handler_fn cl_get_thread_roots;
 
 /* ---- public_rooms.c */
 handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;

@@ -155,3 +155,80 @@ describe("typing", () => {
 		assert.deepEqual(await seen({ types: [] }), []);
 	});
 });
+
+describe("tags and account data", () => {
+	const tagsAt = (c, room, tag = "") => `${V3}/user/${enc(c.userId)}/rooms/${enc(room)}/tags${tag && `/${enc(tag)}`}`;
+	const tagged = (a, room) => (a.rooms?.join?.[room]?.account_data?.events ?? []).find((e) => e.type === "m.tag")?.content.tags;
+
+	test("are set, listed, removed, and seen by the user's clients alone", async () => {
+		const room = await roomOf(alice, bob);
+		assert.deepEqual(await alice.ok("GET", tagsAt(alice, room)), { tags: {} });
+		await Promise.all([alice.sync(), bob.sync()]);
+		const waiting = alice.syncUntil((a) => tagged(a, room), { what: "the tag" });
+		await alice.ok("PUT", tagsAt(alice, room, "u.wörk/1"), { order: 0.5 });
+		assert.deepEqual(await waiting, { "u.wörk/1": { order: 0.5 } });
+		await alice.ok("PUT", tagsAt(alice, room, "m.favourite"), {});
+		assert.deepEqual(await alice.ok("GET", tagsAt(alice, room)), { tags: { "u.wörk/1": { order: 0.5 }, "m.favourite": {} } });
+		await alice.ok("DELETE", tagsAt(alice, room, "u.wörk/1"));
+		await alice.ok("DELETE", tagsAt(alice, room, "never set"));
+		assert.deepEqual(tagged(await alice.sync(), room), { "m.favourite": {} });
+		assert.equal(tagged(await bob.sync(), room), undefined);
+		assert.deepEqual(await bob.ok("GET", tagsAt(bob, room)), { tags: {} });
+	});
+
+	test("many at once: none is lost", async () => {
+		const room = await roomOf(alice), names = Array.from({ length: 8 }, (_, i) => `u.${i}`);
+		await Promise.all(names.map((n) => alice.ok("PUT", tagsAt(alice, room, n), { order: 1 })));
+		assert.deepEqual(Object.keys((await alice.ok("GET", tagsAt(alice, room))).tags).sort(), names);
+	});
+
+	test("bad ones are refused", async () => {
+		const room = await roomOf(alice);
+		for (const order of ["1", -1, 2, 1.5, null])
+			await alice.fails(400, "M_INVALID_PARAM", "PUT", tagsAt(alice, room, "u.x"), { order });
+		await alice.fails(400, "M_INVALID_PARAM", "PUT", tagsAt(alice, room, "x".repeat(256)), {});
+		await alice.fails(403, "M_FORBIDDEN", "PUT", tagsAt(bob, room, "u.x"), {});
+		await alice.fails(403, "M_FORBIDDEN", "GET", tagsAt(bob, room));
+		await alice.fails(404, "M_NOT_FOUND", "PUT", tagsAt(alice, "!nowhere:localhost", "u.x"), {});
+		assert.deepEqual(await alice.ok("GET", tagsAt(alice, room)), { tags: {} });
+	});
+
+	test("ignoring someone is effective at once: messages, typing, receipts, invitations", async () => {
+		const room = await roomOf(alice, bob, carol);
+		await alice.sync();
+		await alice.ok("PUT", `${V3}/user/${enc(alice.userId)}/account_data/m.ignored_user_list`, { ignored_users: { [carol.userId]: {} } });
+		const event = await carol.send(room, "unheard");
+		await read(carol, room, event);
+		await type(carol, room, true, 60000);
+		const hidden = await carol.createRoom({ invite: [alice.userId] });
+		const last = await bob.send(room, "heard"), seen = [];
+		await type(bob, room, true, 60000);
+		await alice.syncUntil((a) => {
+			seen.push(a);
+			return typists(a, room);
+		});
+		const events = seen.flatMap((a) => a.rooms?.join?.[room]?.timeline?.events ?? []);
+		assert.deepEqual(events.map((e) => e.event_id), [last]);
+		assert.deepEqual(seen.map((a) => typists(a, room)).filter(Boolean), [[bob.userId]]);
+		assert.deepEqual(Object.assign({}, ...seen.map((a) => receipts(a, room))), {});
+		assert.ok(seen.every((a) => !a.rooms?.invite?.[hidden]));
+		await alice.ok("PUT", `${V3}/user/${enc(alice.userId)}/account_data/m.ignored_user_list`, { ignored_users: {} });
+		const again = await carol.send(room, "heard again");
+		await alice.syncUntil((a) => a.rooms?.join?.[room]?.timeline?.events?.some((e) => e.event_id === again));
+	});
+
+	test("filters of account data", async () => {
+		const room = await roomOf(alice);
+		await alice.sync();
+		const since = alice.since;
+		await alice.ok("PUT", tagsAt(alice, room, "u.x"), {});
+		await alice.ok("PUT", `${V3}/user/${enc(alice.userId)}/account_data/m.direct`, { [bob.userId]: [room] });
+		const seen = async (filter) => {
+			const a = await alice.sync({ since, filter });
+			return [...(a.account_data?.events ?? []), ...(a.rooms?.join?.[room]?.account_data?.events ?? [])].map((e) => e.type).sort();
+		};
+		assert.deepEqual(await seen({}), ["m.direct", "m.tag"]);
+		assert.deepEqual(await seen({ account_data: { not_types: ["m.dir*"] } }), ["m.tag"]);
+		assert.deepEqual(await seen({ room: { account_data: { types: [] } } }), ["m.direct"]);
+	});
+});
