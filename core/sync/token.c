@@ -12,6 +12,7 @@
 #include "core/base/buf.h"
 #include "core/base/log.h"
 
+#define POS(epoch, xid)	((epoch) * ((int64_t)1 << POS_XID_BITS) + (xid))
 #define XID_MASK	(((int64_t)1 << POS_XID_BITS) - 1)
 #define TOKEN_MAX	24000	/* characters; a full list in progress is below it */
 
@@ -62,7 +63,7 @@ read_snapshot(struct ctx *cx, const char *s, struct position *p)
 
 	if ((s = strchr(s, ':')) == NULL)
 		return M_UNKNOWN;
-	p->xmax = p->epoch << POS_XID_BITS | ((int64_t)strtoull(s + 1, &end, 10) & XID_MASK);
+	p->xmax = POS(p->epoch, ((int64_t)strtoull(s + 1, &end, 10) & XID_MASK));
 	if (*end != ':')
 		return M_UNKNOWN;
 	for (c = end; (c = strchr(c, ',')) != NULL; c++)
@@ -73,7 +74,7 @@ read_snapshot(struct ctx *cx, const char *s, struct position *p)
 	}
 	p->xip = arena_calloc(cx->a, n, sizeof(*p->xip));
 	for (s = end + 1; *s >= '0' && *s <= '9'; s = *end == ',' ? end + 1 : end)
-		p->xip[p->nxip++] = p->epoch << POS_XID_BITS | ((int64_t)strtoull(s, &end, 10) & XID_MASK);
+		p->xip[p->nxip++] = POS(p->epoch, ((int64_t)strtoull(s, &end, 10) & XID_MASK));
 	return M_OK;
 }
 
@@ -179,7 +180,7 @@ token_decode(struct arena *a, const char *s, struct position *p)
 	r.end = r.p + n;
 	p->epoch = get(&r, POS_EPOCH_MAX);
 	p->tag = get(&r, UINT32_MAX);
-	above = p->xmax = p->epoch << POS_XID_BITS | get(&r, XID_MASK);
+	above = p->xmax = POS(p->epoch, get(&r, XID_MASK));
 	p->nxip = (size_t)get(&r, POSITION_XIP_MAX);
 	p->xip = arena_calloc(a, p->nxip + 1, sizeof(*p->xip));
 	for (i = p->nxip; i-- > 0; above = p->xip[i]) {

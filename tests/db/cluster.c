@@ -34,7 +34,7 @@ cluster_shell(struct cluster *c, const char *fmt, ...)
 	char q[1000];
 	va_list ap;
 	pid_t pid;
-	int status;
+	int status = 0;
 
 	va_start(ap, fmt);
 	vsnprintf(q, sizeof(q), fmt, ap);

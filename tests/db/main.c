@@ -80,6 +80,7 @@ main(int argc, char **argv)
 		memcpy(v + 1, argv, (size_t)argc * sizeof(*v));
 		execv(script, v);
 		perror(script);
+		free(v);
 		return 1;
 	}
 	tests = criterion_initialize();

@@ -31,6 +31,7 @@ Test(statements, all_prepare)
 	int n = 0, bad = 0;
 
 	PQclear(PQexec(c, "SET search_path = hearth"));
+	// cppcheck-suppress comparePointers
 	for (p = __start_stmts; p < __stop_stmts; p++, n++) {
 		PGresult *res = PQprepare(c, (*p)->name, (*p)->sql, 0, NULL), *d;
 
@@ -60,6 +61,7 @@ by_name(const void *a, const void *b)
 
 Test(statements, names_are_unique_and_short)
 {
+	// cppcheck-suppress comparePointers
 	size_t n = (size_t)(__stop_stmts - __start_stmts), i;
 	const struct stmt **v = calloc(n, sizeof(*v));
 
