@@ -2,6 +2,7 @@
 #include "core/room/append_impl.h"
 #include "core/base/log.h"
 #include "core/room/pdu.h"
+#include "core/room/relation.h"
 #include <assert.h>
 
 #define PREV_MAX EVENT_PREV_MAX
@@ -77,6 +78,7 @@ append_want_draft(struct append *ap, const struct draft *d)
 	for (size_t i = 0; i < n; i++)
 		slot_add(ap, keys[i].type, keys[i].key);
 	slot_add(ap, "m.room.create", "");
+	relation_want(ap, d);
 	names_add(&ap->names, d->type);
 	names_add(&ap->names, sender);
 	if (d->state_key != NULL) {
@@ -287,6 +289,8 @@ append_open(struct append *ap, const char *room_id)
 	db_queue(cx, &ap->r_prev, DB_ANY, &append_prev, P_TEXT(room_id));
 	if (ap->txn_id != NULL)
 		db_queue(cx, &ap->r_txn, DB_ANY, &append_txn_row, P_I64(cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key));
+	if (ap->rel != NULL)
+		relation_queue(ap, room_id);
 	if (ap->target_id != NULL)
 		db_queue(cx, &ap->r_target, DB_ANY, &append_target_row, P_TEXT(ap->target_id), P_TEXT(room_id));
 	if ((e = db_run(cx)) != M_OK || (e = take_room(ap, room_id)) != M_OK)
@@ -295,6 +299,8 @@ append_open(struct append *ap, const char *room_id)
 	if ((e = take_state(ap, 0)) != M_OK)
 		return e;
 	take_prev(ap);
+	if (ap->rel != NULL)
+		relation_take(ap);
 	if (ap->txn_id != NULL && db_next(&ap->r_txn))
 		ap->txn_event = db_text(&ap->r_txn, 0);
 	if (ap->target_id != NULL)
@@ -520,6 +526,7 @@ append_event(struct append *ap, const struct draft *d, const struct event **out)
 	m->sender_nid = nid_of(ap, ed.sender);
 	m->key_nid = ed.state_key != NULL ? nid_of(ap, ed.state_key) : -1;
 	m->prev_state = -1;
+	m->thread = ap->nmade == 0 ? relation_thread(ap) : -1;
 	m->ver = ap->room.state_ver;
 	m->room_pos = ++ap->room.last_room_pos;
 	if (ap->made == NULL)

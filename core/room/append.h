@@ -78,6 +78,9 @@ struct append {
 	struct room_event *target;	/* NULL: no such event in this room */
 	bool target_elsewhere;		/* it exists in another room */
 
+	struct relation *rel;		/* what the draft says about another event, or NULL: relation.h */
+	const struct draft *rel_draft;
+
 	struct prev *prev;		/* the forward extremities that the next event cites */
 	size_t nprev;
 	int64_t *left;			/* those beyond the 20 that one event may cite */

@@ -16,6 +16,7 @@ struct made {
 	struct event ev;
 	int64_t nid, type_nid, sender_nid, key_nid /* -1 */, prev_state /* -1 */;
 	int64_t room_pos, ver;
+	int64_t thread;			/* the thread's root, -1 */
 };
 /* A new row of table state. */
 struct state_row {

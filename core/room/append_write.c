@@ -1,6 +1,7 @@
 /* core/room/append_write.c - the writes of an append, all queued: they travel with COMMIT. */
 #include "core/room/append_impl.h"
 #include "core/room/pdu.h"
+#include "core/room/relation.h"
 
 STMT(append_room_insert,
     "INSERT INTO room (nid, id, version, public, last_room_pos, state_ver, extremities, depth, joined, invited, created_ts)"
@@ -9,11 +10,11 @@ STMT(append_room_update,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
     " last_pos = stream_pos() WHERE nid = $1");
 STMT(append_events,
-    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, flags, id, content, pdu)"
-    " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), flags, id, content, pdu"
+    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu)"
+    " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), NULLIF(thread, -1), flags, id, content, pdu"
     " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],"
-    " $10::bigint[], $11::text[], $12::text[], $13::text[])"
-    " u(nid, room_pos, ts, type, key, sender, ver, prev, flags, id, content, pdu)");
+    " $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[])"
+    " u(nid, room_pos, ts, type, key, sender, ver, prev, thread, flags, id, content, pdu)");
 STMT(append_state_close,
     "UPDATE state SET until = $5 WHERE room = $1 AND line = 0 AND type = $2 AND key = $3 AND since = $4");
 STMT(append_state_insert,
@@ -82,7 +83,7 @@ write_events(struct append *ap)
 	}
 	db_queue(ap->cx, NULL, DB_NONE, &append_events, P_I64(ap->room.nid), COLUMN(ap, n, m[i]->nid), COLUMN(ap, n, m[i]->room_pos),
 	    COLUMN(ap, n, c[i].ts), COLUMN(ap, n, m[i]->type_nid), COLUMN(ap, n, m[i]->key_nid), COLUMN(ap, n, m[i]->sender_nid),
-	    COLUMN(ap, n, m[i]->ver), COLUMN(ap, n, m[i]->prev_state), COLUMN(ap, n, c[i].flags), P_TEXTS(id, n),
+	    COLUMN(ap, n, m[i]->ver), COLUMN(ap, n, m[i]->prev_state), COLUMN(ap, n, m[i]->thread), COLUMN(ap, n, c[i].flags), P_TEXTS(id, n),
 	    P_TEXTS(content, n), P_TEXTS(pdu, n));
 }
 
@@ -128,6 +129,8 @@ append_close(struct append *ap)
 	if (ap->fresh)
 		write_room(ap);		/* before what refers to it */
 	write_events(ap);
+	if (ap->rel != NULL)
+		relation_write(ap);
 	write_state(ap);
 	write_members(ap);
 	if (!ap->fresh)
@@ -158,5 +161,6 @@ append_redact_target(struct append *ap)
 	event_columns(cx->a, &pruned, &c);
 	db_queue(cx, NULL, DB_NONE, &append_redacted, P_I64(t->nid), P_I64(by->nid), P_TEXT(c.content), P_TEXT(c.pdu),
 	    P_I64((t->flags & ~EV_VERBATIM) | c.flags | EV_REDACTED));
+	relation_forget(cx, t->nid);
 	return M_OK;
 }

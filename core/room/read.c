@@ -2,6 +2,7 @@
 #include "core/room/read.h"
 #include "core/room/names.h"
 #include "core/room/read_impl.h"
+#include "core/room/relation.h"
 
 STMT(read_back,
     "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos <= $2 AND e.room_pos > $3"
@@ -53,6 +54,8 @@ page_take(struct ctx *cx, struct page *pg, struct rows *r, int64_t want)
 		room_event_read(r, &ev);
 		pg->at = pg->back ? ev.room_pos - 1 : ev.room_pos;
 		pg->looked++;
+		if (ev.state_key == NULL && ignored_has(pg->ignored, ev.sender))
+			continue;
 		if (visibility_allows(cx->a, pg->vis, &ev) && (pg->filter == NULL ||
 		    filter_event(pg->filter, pg->acc->id, ev.type, ev.sender, room_event_content(cx->a, &ev))))
 			pg->ev[pg->n++] = ev;
@@ -65,15 +68,17 @@ enum err
 page_read(struct ctx *cx, struct page *pg)
 {
 	int64_t want = (int64_t)pg->limit + 1;	/* one more tells whether there is more */
-	struct rows spans, r;
+	struct rows spans = { 0 }, ignored = { 0 }, r;
 	enum err e;
 
 	pg->ev = arena_alloc(cx->a, (pg->limit + 1) * sizeof *pg->ev);
 	if (pg->vis == NULL) {
 		pg->vis = arena_alloc(cx->a, sizeof *pg->vis);
 		visibility_queue(cx, &spans, &cx->user_nid, &pg->acc->room, 1);
-	} else {
-		spans.res = NULL;
+	}
+	if (pg->ignored == NULL) {
+		pg->ignored = arena_zalloc(cx->a, sizeof *pg->ignored);
+		ignored_list_queue(cx, &ignored);
 	}
 	for (int i = 0; i < PAGES_MAX && pg->n < pg->limit && !pg->ended; i++) {
 		page_queue(cx, pg, &r, want);
@@ -81,9 +86,37 @@ page_read(struct ctx *cx, struct page *pg)
 			return e;
 		if (i == 0 && spans.res != NULL)
 			visibility_take(cx, &spans, &cx->user_nid, 1, pg->vis);
+		if (i == 0 && ignored.res != NULL)
+			ignored_list_take(cx, &ignored, pg->ignored);
 		page_take(cx, pg, &r, want);
 	}
 	return M_OK;
+}
+
+enum err
+read_bundle(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, const struct ignored *ignored,
+    struct room_event *ev, size_t n)
+{
+	struct relation_ask *some = arena_alloc(cx->a, (n + 1) * sizeof *some);
+	int64_t top = acc->top < acc->last_room_pos ? acc->top : INT64_MAX;
+	struct ignored list;
+	struct rows r;
+	size_t k = 0;
+	enum err e;
+
+	for (size_t i = 0; i < n; i++)
+		if (ev[i].related)
+			some[k++] = (struct relation_ask){ &ev[i], top, vis, acc->id };
+	if (k == 0)
+		return M_OK;
+	if (ignored == NULL) {
+		ignored_list_queue(cx, &r);
+		if ((e = db_run(cx)) != M_OK)
+			return e;
+		ignored_list_take(cx, &r, &list);
+		ignored = &list;
+	}
+	return relation_bundle(cx, cx->user_nid, ignored, some, k);
 }
 
 enum err
@@ -92,7 +125,8 @@ page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char
 	const char **txn = arena_calloc(cx->a, pg->n + 1, sizeof *txn);
 	enum err e;
 
-	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK)
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK ||
+	    (e = read_bundle(cx, pg->acc, pg->vis, pg->ignored, pg->ev, pg->n)) != M_OK)
 		return e;
 	json_arr(o, key);
 	for (size_t i = 0; i < pg->n; i++)
@@ -168,8 +202,8 @@ read_messages(struct ctx *cx, const char *room, const struct messages *q, struct
 
 /* ---- /event, /context */
 
-static enum err
-find_event(struct ctx *cx, const char *room, const char *event_id, struct room_access *acc, struct visibility *vis, struct room_event *ev)
+enum err
+read_find(struct ctx *cx, const char *room, const char *event_id, struct room_access *acc, struct visibility *vis, struct room_event *ev)
 {
 	struct rows r, spans;
 	enum err e;
@@ -189,13 +223,14 @@ find_event(struct ctx *cx, const char *room, const char *event_id, struct room_a
 }
 
 static enum err
-write_one(struct ctx *cx, const struct room_access *acc, struct visibility *vis, const struct room_event *ev, struct json_out *o,
+write_one(struct ctx *cx, const struct room_access *acc, struct visibility *vis, struct room_event *ev, struct json_out *o,
     const char *key)
 {
 	const char *txn = NULL;
 	enum err e;
 
-	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK)
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK ||
+	    (e = read_bundle(cx, acc, vis, NULL, ev, 1)) != M_OK)
 		return e;
 	room_event_write(o, key, ev, acc->id, cx->now, visibility_membership(cx->a, vis, ev), txn);
 	return M_OK;
@@ -209,7 +244,7 @@ read_event(struct ctx *cx, const char *room, const char *event_id, struct json_o
 	struct room_event ev;
 	enum err e;
 
-	if ((e = find_event(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
+	if ((e = read_find(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
 		return e;
 	return write_one(cx, &acc, &vis, &ev, o, NULL);
 }
@@ -225,7 +260,7 @@ read_context(struct ctx *cx, const char *room, const char *event_id, int64_t lim
 	struct page after = { .acc = &acc, .vis = &vis, .filter = f };
 	enum err e;
 
-	if ((e = find_event(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
+	if ((e = read_find(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
 		return e;
 	limit = limit < READ_LIMIT_MAX ? limit : READ_LIMIT_MAX;
 	before.limit = (size_t)limit / 2;

@@ -3,6 +3,7 @@
 #define HEARTH_READ_IMPL_H
 
 #include "core/room/access.h"
+#include "core/room/ignored.h"
 #include "core/sync/filter.h"
 #include "core/sync/token.h"
 
@@ -10,6 +11,7 @@
 struct page {
 	const struct room_access *acc;
 	struct visibility *vis;		/* NULL: read along */
+	struct ignored *ignored;	/* whose events are left out; NULL: read along */
 	bool back;
 	int64_t at, stop;	/* back: at >= room_pos > stop; else at < room_pos <= stop. at moves on */
 	size_t limit;
@@ -19,7 +21,14 @@ struct page {
 	bool ended;			/* nothing behind at */
 };
 enum err page_read(struct ctx *cx, struct page *pg);
+/* Into ev[].relations: what is bundled with each. May ask once or twice; not when nothing relates to any of them. */
+enum err read_bundle(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, const struct ignored *ignored,
+    struct room_event *ev, size_t n);
 enum err page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char *key);
+
+/* An event for the reader; M_NOT_FOUND when there is none, or not for him. */
+enum err read_find(struct ctx *cx, const char *room, const char *event_id, struct room_access *acc, struct visibility *vis,
+    struct room_event *ev);
 
 /* A token of either kind, as the room_pos after which it stands. */
 enum err read_token(struct ctx *cx, const struct room_access *acc, const char *token, int64_t *at);

@@ -17,6 +17,7 @@ room_event_read(const struct rows *r, struct room_event *ev)
 		.key_nid = db_null(r, 11) ? -1 : db_i64(r, 11), .id = db_text(r, 12), .type = db_text(r, 13),
 		.sender = db_text(r, 14), .state_key = db_text(r, 15), .content = db_text(r, 16), .pdu = db_text(r, 17),
 		.prev = db_null(r, 18) ? NULL : db_texts(r, 18, &n), .because = db_null(r, 19) ? NULL : db_texts(r, 19, &n),
+		.related = db_bool(r, 20),
 	};
 }
 
@@ -151,6 +152,8 @@ room_event_unsigned(struct buf *b, const struct room_event *ev, const char *room
 {
 	buf_puts(b, ",\"unsigned\":{");
 	put_int(b, "age", now - ev->ts);
+	if (ev->relations != NULL)
+		put_text(b, "m.relations", ev->relations);
 	if (membership != MEM_NONE)
 		put_esc(b, "membership", membership_name(membership));
 	if (ev->prev != NULL)

@@ -32,14 +32,15 @@ enum {
 	EV_REJECTED = 1, EV_SOFT_FAILED = 2, EV_OUTLIER = 4, EV_VERBATIM = 8 /* content holds the whole PDU */, EV_REDACTED = 16,
 };
 
-#define ROOM_EVENT_NCOLS 20
+#define ROOM_EVENT_NCOLS 21
 #define ROOM_EVENT_COLS							\
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
 	"(SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender), "	\
 	"(SELECT body FROM name WHERE nid = e.state_key), e.content, e.pdu, "	\
 	"(SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state), "	\
 	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
-	" FROM event r WHERE r.nid = e.redacted_by)"
+	" FROM event r WHERE r.nid = e.redacted_by), "		\
+	"(e.state_key IS NULL AND EXISTS (SELECT 1 FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28)))"
 
 struct room_event {
 	int64_t nid, room, pos, room_pos, ts;
@@ -50,6 +51,9 @@ struct room_event {
 	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM */
 	const char **prev;	/* the state event it replaced: id, content, flags; or NULL */
 	const char **because;	/* the redaction: id, content, sender, flags, pdu, ts; or NULL */
+	bool related;		/* other events relate to it in a way that is bundled with it: relation_bundle() */
+	bool thread_root;	/* set by relation_bundle(): there is a thread that the reader sees */
+	const char *relations;	/* unsigned["m.relations"], or NULL; set by relation_bundle() */
 };
 void room_event_read(const struct rows *r, struct room_event *ev);
 

@@ -3,6 +3,7 @@
 #include "core/base/id.h"
 #include "core/room/append.h"
 #include "core/room/member.h"
+#include "core/room/relation.h"
 
 STMT(send_aliases_here, "SELECT a.alias FROM alias a JOIN room r ON r.nid = a.room WHERE a.alias = ANY($1) AND r.id = $2");
 
@@ -28,7 +29,7 @@ room_send(struct ctx *cx, const char *room, const char *type, struct json *conte
 		return e;
 	if ((*event_id = ap.txn_event) != NULL)
 		return M_OK;
-	if ((e = append_event(&ap, &d, &ev)) != M_OK)
+	if ((e = append_event(&ap, &d, &ev)) != M_OK || (e = relation_check(&ap)) != M_OK)
 		return e;
 	append_close(&ap);
 	*event_id = ev->id;

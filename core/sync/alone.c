@@ -5,6 +5,7 @@
  * Rooms go through in pieces of PIECE, each with memory of its own, so that a
  * client of 5,000 rooms costs a worker no more than its answer and one piece.
  */
+#include "core/room/relation.h"
 #include "core/sync/impl.h"
 #include "core/user/push_rules.h"
 
@@ -397,6 +398,26 @@ piece_complete(struct piece *p)
 	return M_OK;
 }
 
+/* What is bundled with the events of timelines that are limited or new to the client ("Aggregations of child events"). */
+static enum err
+piece_bundle(struct piece *p)
+{
+	const struct ignored ignored = { p->q->ignored, p->q->nignored };
+	struct relation_ask *v;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < p->n; i++)
+		n += p->jobs[i].nshown;
+	v = arena_alloc(p->run->cx->a, (n + 1) * sizeof *v);
+	for (i = n = 0; i < p->n; i++) {
+		const struct sync_job *j = &p->jobs[i];
+
+		for (k = 0; (j->limited || j->full) && k < j->nshown; k++)
+			v[n++] = (struct relation_ask){ &j->shown[k]->ev, j->room->top, j->vis, NULL };
+	}
+	return relation_bundle(p->run->cx, p->q->w->user_nid, &ignored, v, n);
+}
+
 static enum err
 piece_run(struct piece *p)
 {
@@ -409,7 +430,7 @@ piece_run(struct piece *p)
 	if ((e = piece_load(p)) != M_OK)
 		return e;
 	piece_join(p);
-	if ((e = piece_timelines(p)) != M_OK || (e = piece_complete(p)) != M_OK)
+	if ((e = piece_timelines(p)) != M_OK || (e = piece_bundle(p)) != M_OK || (e = piece_complete(p)) != M_OK)
 		return e;
 	for (i = 0; i < p->n; i++)
 		answer_job(p->run, cx->a, p->q, &p->jobs[i]);

@@ -139,6 +139,18 @@ union_of_rooms(struct arena *a, struct sync_req **q, size_t n, size_t *nrooms)
 
 /* ---- answering */
 
+/* A limited timeline comes with what is bundled with its events, and that has to be asked for. */
+static bool
+wants_bundles(const struct sync_job *j)
+{
+	size_t i;
+
+	for (i = 0; j->limited && i < j->nshown; i++)
+		if (j->shown[i]->ev.related)
+			return true;
+	return false;
+}
+
 /* False: the room needs more than was loaded. */
 static bool
 light_job(struct sync_run *run, struct sync_req *q, struct sync_room *m)
@@ -148,7 +160,7 @@ light_job(struct sync_run *run, struct sync_req *q, struct sync_room *m)
 	if (!m || !m->id || !filter_room(q->f, m->id))
 		return true;
 	*j = (struct sync_job){ .room = m, .room_nid = m->nid, .section = SECT_JOIN };
-	if (position_new(&q->since, m->full_state_pos) || !timeline_pick(run->cx->a, q, j))
+	if (position_new(&q->since, m->full_state_pos) || !timeline_pick(run->cx->a, q, j) || wants_bundles(j))
 		return false;
 	q->njobs++;
 	return true;

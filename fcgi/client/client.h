@@ -44,6 +44,10 @@ handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_direct
 handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
 handler_fn cl_get_thread_roots;
 
+/* ---- relations.c */
+handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
+handler_fn cl_get_thread_roots;
+
 /* ---- public_rooms.c */
 handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;
 

@@ -1,0 +1,234 @@
+/* core/room/relation_read.c - see relation_read.h. */
+#include "core/room/relation_read.h"
+#include "core/room/names.h"
+#include "core/room/read_impl.h"
+#include "core/room/relation.h"
+
+#define EVENT "CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = r.event OFFSET 0) e "
+#define BACK "r.room_pos <= $3 AND r.room_pos > $4 ORDER BY r.room_pos DESC LIMIT $5"
+#define FORTH "r.room_pos > $3 AND r.room_pos <= $4 ORDER BY r.room_pos LIMIT $5"
+#define LIST(which, range) "SELECT " ROOM_EVENT_COLS " FROM event_relation r " EVENT				\
+	"WHERE r.target = $1 AND " which " AND ($6 = -1 OR r.type = $6) AND " range
+#define ANY_TYPE "$2::bigint = -1"
+#define ONE_TYPE "r.rel_type = $2"
+STMT(relations_back, LIST(ANY_TYPE, BACK));
+STMT(relations_forth, LIST(ANY_TYPE, FORTH));
+STMT(relations_type_back, LIST(ONE_TYPE, BACK));
+STMT(relations_type_forth, LIST(ONE_TYPE, FORTH));
+/* All that hangs on the event, then as above. */
+#define TREE(range)								\
+	"WITH RECURSIVE t(event, depth) AS (SELECT r.event, 1 FROM event_relation r WHERE r.target = $1"	\
+	" UNION SELECT r.event, t.depth + 1 FROM t JOIN event_relation r ON r.target = t.event WHERE t.depth < $7)"	\
+	" SELECT " ROOM_EVENT_COLS " FROM (SELECT DISTINCT event FROM t) d JOIN event_relation r ON r.event = d.event " EVENT	\
+	"WHERE ($2 = -1 OR r.rel_type = $2) AND ($6 = -1 OR r.type = $6) AND " range
+STMT(relations_tree_back, TREE(BACK));
+STMT(relations_tree_forth, TREE(FORTH));
+STMT(relations_names, "SELECT (SELECT nid FROM name WHERE body = $1), (SELECT nid FROM name WHERE body = $2)");
+STMT(relations_threads,
+    "SELECT " ROOM_EVENT_COLS ", t.latest_pos FROM (SELECT root, latest_pos FROM thread h WHERE h.room = $1 AND h.latest_pos <= $2"
+    "	AND h.n > 0 AND (NOT $4 OR (SELECT sender FROM event WHERE nid = h.root) = $5"
+    "	OR EXISTS (SELECT 1 FROM thread_user u WHERE u.root = h.root AND u.usr = $5 AND u.n > 0))"
+    "	ORDER BY h.latest_pos DESC LIMIT $3) t"
+    " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = t.root OFFSET 0) e ORDER BY t.latest_pos DESC");
+
+/* What one request looks at. */
+struct list {
+	struct room_access acc;
+	struct visibility vis;
+	struct ignored ignored;
+	struct room_event *ev;
+	size_t n;
+	int64_t from, to;	/* as struct page: back from >= room_pos > to, else from < room_pos <= to */
+	int64_t limit;
+};
+
+static int64_t
+cut(int64_t limit)
+{
+	return limit < RELATIONS_LIMIT_MAX ? limit : RELATIONS_LIMIT_MAX;
+}
+
+static enum err
+take_range(struct ctx *cx, struct list *l, const struct relations_query *q)
+{
+	enum err e;
+
+	l->from = q->back ? l->acc.top : INT64_MIN;
+	l->to = q->back ? INT64_MIN : l->acc.top;
+	if ((q->from != NULL && (e = read_token(cx, &l->acc, q->from, &l->from)) != M_OK) ||
+	    (q->to != NULL && (e = read_token(cx, &l->acc, q->to, &l->to)) != M_OK))
+		return e;
+	if (q->back && l->from > l->acc.top)
+		l->from = l->acc.top;
+	if (!q->back && l->to > l->acc.top)
+		l->to = l->acc.top;
+	return M_OK;
+}
+
+/* The numbers of the two types; -1: not asked for, -2: there is nothing of it. */
+static enum err
+take_types(struct ctx *cx, const struct relations_query *q, int64_t *rel_type, int64_t *type)
+{
+	struct rows r;
+	enum err e;
+
+	*rel_type = *type = -1;
+	if (q->rel_type == NULL && q->type == NULL)
+		return M_OK;
+	if ((e = db_row(cx, &r, &relations_names, P_TEXT(q->rel_type), P_TEXT(q->type))) != M_OK)
+		return e;
+	if (q->rel_type != NULL)
+		*rel_type = db_null(&r, 0) ? -2 : db_i64(&r, 0);
+	if (q->type != NULL)
+		*type = db_null(&r, 1) ? -2 : db_i64(&r, 1);
+	return M_OK;
+}
+
+static void
+queue_list(struct ctx *cx, struct rows *r, const struct list *l, const struct relations_query *q, int64_t target, int64_t rel_type,
+    int64_t type)
+{
+	const struct stmt *st = q->back ? &relations_back : &relations_forth;
+
+	if (q->recurse) {
+		db_queue(cx, r, DB_ANY, q->back ? &relations_tree_back : &relations_tree_forth, P_I64(target), P_I64(rel_type), P_I64(l->from),
+		    P_I64(l->to), P_I64(l->limit + 1), P_I64(type), P_I64(RELATIONS_DEPTH));
+		return;
+	}
+	if (rel_type != -1)
+		st = q->back ? &relations_type_back : &relations_type_forth;
+	db_queue(cx, r, DB_ANY, st, P_I64(target), P_I64(rel_type), P_I64(l->from), P_I64(l->to), P_I64(l->limit + 1), P_I64(type));
+}
+
+/* Keeps what the reader may see. *last: the room_pos of the last one looked at. */
+static void
+take_list(struct ctx *cx, struct rows *r, struct list *l, int64_t *last)
+{
+	struct room_event ev;
+
+	l->ev = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *l->ev);
+	for (int64_t i = 0; i < l->limit && db_next(r); i++) {
+		room_event_read(r, &ev);
+		*last = ev.room_pos;
+		if (!ignored_has(&l->ignored, ev.sender) && visibility_allows(cx->a, &l->vis, &ev))
+			l->ev[l->n++] = ev;
+	}
+}
+
+/* As an open array's elements, with all that belongs to them. */
+static enum err
+write_list(struct ctx *cx, struct list *l, struct json_out *o)
+{
+	const char **txn = arena_calloc(cx->a, l->n + 1, sizeof *txn);
+	enum err e;
+
+	if ((e = read_bundle(cx, &l->acc, &l->vis, &l->ignored, l->ev, l->n)) != M_OK ||
+	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, l->ev, l->n, txn)) != M_OK)
+		return e;
+	for (size_t i = 0; i < l->n; i++)
+		room_event_write(o, NULL, &l->ev[i], l->acc.id, cx->now, visibility_membership(cx->a, &l->vis, &l->ev[i]), txn[i]);
+	return M_OK;
+}
+
+enum err
+relations_list(struct ctx *cx, const char *room, const char *event_id, const struct relations_query *q, struct json_out *o)
+{
+	struct list l = { .limit = cut(q->limit) };
+	struct room_event parent;
+	struct rows r, ignored;
+	int64_t rel_type, type, last = 0;
+	enum err e;
+
+	if ((e = read_find(cx, room, event_id, &l.acc, &l.vis, &parent)) != M_OK || (e = take_range(cx, &l, q)) != M_OK ||
+	    (e = take_types(cx, q, &rel_type, &type)) != M_OK)
+		return e;
+	ignored_list_queue(cx, &ignored);
+	queue_list(cx, &r, &l, q, parent.nid, rel_type, type);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	ignored_list_take(cx, &ignored, &l.ignored);
+	take_list(cx, &r, &l, &last);
+	json_obj(o, NULL);
+	json_arr(o, "chunk");
+	if ((e = write_list(cx, &l, o)) != M_OK)
+		return e;
+	json_end(o);
+	if (r.n > l.limit)
+		json_str(o, "next_batch", room_token(cx->a, q->back ? last - 1 : last));
+	if (q->from != NULL)
+		json_str(o, "prev_batch", q->from);
+	if (q->recurse)
+		json_int(o, "recursion_depth", RELATIONS_DEPTH);
+	json_end(o);
+	return M_OK;
+}
+
+/* ---- threads */
+
+/* A root by someone ignored is shown redacted, as a client that counts for itself would have it. */
+static void
+hide(struct ctx *cx, const struct room_version *rv, struct room_event *ev)
+{
+	const char *content = room_event_content(cx->a, ev);
+	struct json *tree = NULL;
+
+	json_parse(cx->a, content, strlen(content), &tree);
+	ev->content = json_canonical_str(cx->a, event_redact_content(cx->a, rv, ev->type, tree), NULL);
+	ev->flags &= ~EV_VERBATIM;
+}
+
+static void
+take_threads(struct ctx *cx, struct rows *r, struct list *l, int64_t *last)
+{
+	struct room_event ev;
+
+	l->ev = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *l->ev);
+	for (int64_t i = 0; i < l->limit && db_next(r); i++) {
+		room_event_read(r, &ev);
+		*last = db_i64(r, ROOM_EVENT_NCOLS);
+		if (ignored_has(&l->ignored, ev.sender))
+			hide(cx, l->acc.rv, &ev);
+		if (visibility_allows(cx->a, &l->vis, &ev))
+			l->ev[l->n++] = ev;
+	}
+}
+
+enum err
+threads_list(struct ctx *cx, const char *room, bool participated, const char *from, int64_t limit, struct json_out *o)
+{
+	struct list l = { .limit = cut(limit) };
+	struct rows r, spans, ignored;
+	int64_t last = 0;
+	size_t k = 0;
+	enum err e;
+
+	if ((e = access_open(cx, room, &l.acc)) != M_OK)
+		return e;
+	l.from = l.acc.top;
+	if (from != NULL && (e = read_token(cx, &l.acc, from, &l.from)) != M_OK)
+		return e;
+	visibility_queue(cx, &spans, &cx->user_nid, &l.acc.room, 1);
+	ignored_list_queue(cx, &ignored);
+	db_queue(cx, &r, DB_ANY, &relations_threads, P_I64(l.acc.room), P_I64(l.from), P_I64(l.limit + 1), P_BOOL(participated),
+	    P_I64(cx->user_nid));
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	visibility_take(cx, &spans, &cx->user_nid, 1, &l.vis);
+	ignored_list_take(cx, &ignored, &l.ignored);
+	take_threads(cx, &r, &l, &last);
+	if ((e = read_bundle(cx, &l.acc, &l.vis, &l.ignored, l.ev, l.n)) != M_OK)
+		return e;
+	for (size_t i = 0; i < l.n; i++)	/* of what only ignored users wrote there is nothing to be seen */
+		if (l.ev[i].thread_root)
+			l.ev[k++] = l.ev[i];
+	l.n = k;
+	json_obj(o, NULL);
+	json_arr(o, "chunk");
+	for (size_t i = 0; i < l.n; i++)
+		room_event_write(o, NULL, &l.ev[i], l.acc.id, cx->now, visibility_membership(cx->a, &l.vis, &l.ev[i]), NULL);
+	json_end(o);
+	if (r.n > l.limit)
+		json_str(o, "next_batch", room_token(cx->a, last - 1));
+	json_end(o);
+	return M_OK;
+}
