@@ -72,6 +72,8 @@ page_read(struct ctx *cx, struct page *pg)
 	enum err e;
 
 	pg->ev = arena_alloc(cx->a, (pg->limit + 1) * sizeof *pg->ev);
+	if (pg->limit == 0)		/* of a context: nothing is asked, so nothing may be queued */
+		return M_OK;
 	if (pg->vis == NULL) {
 		pg->vis = arena_alloc(cx->a, sizeof *pg->vis);
 		visibility_queue(cx, &spans, &cx->user_nid, &pg->acc->room, 1);
