@@ -34,16 +34,18 @@ enum err client_full(struct client *c, bool full_state);
 /* The answer to a sync from `since`, as a tree; nothing is remembered. */
 struct json *client_ask(struct client *c, const char *since, enum err *e);
 
-/* Run as this user in a transaction of their own. */
+/* Run as this user in a transaction of their own, as the dispatcher would. */
 #define CALL(c, call)							\
 	__extension__({							\
 		enum err e_;						\
-		session_next((c)->cx);					\
-		db_begin((c)->cx, TX_RW);				\
-		if ((e_ = call) == M_OK)				\
-			e_ = db_commit((c)->cx);			\
-		if (e_ != M_OK)						\
-			db_rollback((c)->cx);				\
+		do {							\
+			session_next((c)->cx);				\
+			db_begin((c)->cx, TX_RW);			\
+			if ((e_ = call) == M_OK)			\
+				e_ = db_commit((c)->cx);		\
+			if (e_ != M_OK)					\
+				db_rollback((c)->cx);			\
+		} while (e_ == E_RETRY);				\
 		e_;							\
 	})
 /* Lives as long as the client. */
