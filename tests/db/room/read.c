@@ -223,6 +223,28 @@ Test(room_visibility, a_leaver)
 	cr_expect_eq(may_read(b, room), M_OK);
 }
 
+/* An invitation refused, or a ban, does not show what happened since he left. */
+Test(room_visibility, a_leaver_who_is_invited_or_banned_later)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"name\":\"old\"}");
+	struct json *state;
+
+	cr_assert_eq(join(b, room), M_OK);
+	say(a, room, "before");
+	cr_assert_eq(leave(b, room), M_OK);
+	cr_assert_eq(set_state(a, room, "m.room.name", "{\"name\":\"new\"}"), M_OK);
+	say(a, room, "after");
+	OK(a, TX_RW, member_change(a, MEMBER_INVITE, room, "@bob:localhost", NULL));
+	cr_assert_eq(leave(b, room), M_OK);
+	state = READ(b, read_state_event(b, room, "m.room.name", "", false, &o));
+	cr_expect_str_eq(json_get_str(state, "name"), "old");
+	OK(a, TX_RW, member_change(a, MEMBER_BAN, room, "@bob:localhost", NULL));
+	state = READ(b, read_state_event(b, room, "m.room.name", "", false, &o));
+	cr_expect_str_eq(json_get_str(state, "name"), "old");
+	cr_expect_str_eq(sees(b, room), "before");
+}
+
 /* ---- state and members */
 
 Test(room_read, state)
