@@ -20,6 +20,7 @@
 #include "core/base/log.h"
 #include "core/db/db.h"
 #include "core/db/migrate.h"
+#include "core/live/presence.h"
 #include "core/user/hash_gate.h"
 #include "fcgi/listen.h"
 #include "fcgi/park.h"
@@ -537,6 +538,7 @@ master_main(const struct conf *conf, char **argv)
 	setup_process();
 	inherit();
 	hash_gate_init(cores_allowed() / 2);
+	presence_setup();
 	if (!open_all(conf))
 		return 1;
 	p[0] = (struct pollfd){ .fd = m.signals, .events = POLLIN };

@@ -104,10 +104,12 @@ const struct route routes[] = {
 	{ POST, C3 "/publicRooms", GUEST, R_FREE, TX_RO, 64, cl_query_public_rooms, "queryPublicRooms" },
 	{ GET, C1 "/room_summary/{roomIdOrAlias}", MAYBE_USER, R_FREE, TX_RO, 0, cl_get_room_summary, "getRoomSummary" },
 
-	/* ---- Receipts, Typing Notifications */
+	/* ---- Receipts, Typing Notifications, Presence */
 	{ POST, C3 "/rooms/{roomId}/receipt/{receiptType}/{eventId}", USER, R_WRITE, TX_RW, 64, cl_post_receipt, "postReceipt" },
 	{ POST, C3 "/rooms/{roomId}/read_markers",	USER, R_WRITE, TX_RW, 64, cl_set_read_marker, "setReadMarker" },
 	{ PUT, C3 "/rooms/{roomId}/typing/{userId}",	USER, R_WRITE, TX_RW, 64, cl_set_typing, "setTyping" },
+	{ GET, C3 "/presence/{userId}/status",		USER, R_FREE, TX_NONE, 0, cl_get_presence, "getPresence" },
+	{ PUT, C3 "/presence/{userId}/status",		USER, R_WRITE, TX_RW, 64, cl_set_presence, "setPresence" },
 
 	/* ---- VoIP, third-party networks */
 	{ GET, C3 "/voip/turnServer",			USER, R_READ, TX_NONE, 0, cl_get_turn_server, "getTurnServer" },

@@ -45,6 +45,7 @@ static const struct setting {
 	S(registration_shared_secret, STR, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
 	S(default_room_version, STR, "12", 1, 2, "The version of new rooms, 1 to 12."),
 	S(rate_limits, BOOL, "on", 0, 0, "on or off."),
+	S(presence, BOOL, "on", 0, 0, "Whether users see who of those they share rooms with is online: on or off."),
 	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
 	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
 	S(max_request_bytes, INT, "1048576", 65536, 104857600, "The largest JSON body, in bytes."),

@@ -29,6 +29,7 @@ struct conf {
 	const char *registration_shared_secret;	/* empty: the door is closed */
 	const char *default_room_version;	/* "12" */
 	bool rate_limits;
+	bool presence;				/* who is online is told */
 	enum conf_cost password_cost;
 	const char *ca_file;			/* extra trust for outgoing TLS */
 	int64_t max_request_bytes;		/* of a JSON body */

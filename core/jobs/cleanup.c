@@ -32,12 +32,20 @@ STMT(cleanup_redacted,
     "UPDATE event SET redacted_original = NULL WHERE nid = ANY (ARRAY("
     " SELECT e.nid FROM event e JOIN event r ON r.nid = e.redacted_by"
     " WHERE e.redacted_original IS NOT NULL AND r.ts < $1 ORDER BY r.nid LIMIT " BATCH "))");
+/* Who was away for longer is told by the next one who types there. */
+STMT(cleanup_typing,
+    "DELETE FROM typing WHERE ctid = ANY (ARRAY(SELECT ctid FROM typing WHERE until < $1 ORDER BY until LIMIT " BATCH "))");
+STMT(cleanup_presence,
+    "DELETE FROM presence_device WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM presence_device WHERE until < $1 ORDER BY until LIMIT " BATCH "))");
 
 const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
 const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
 const struct cleanup cleanup_of_nonce = { &cleanup_nonce, 0 };
 const struct cleanup cleanup_of_token = { &cleanup_token, 30 * DAY };
 const struct cleanup cleanup_of_redacted = { &cleanup_redacted, 7 * DAY };
+const struct cleanup cleanup_of_typing = { &cleanup_typing, 7 * DAY };
+const struct cleanup cleanup_of_presence = { &cleanup_presence, DAY };
 
 enum err
 cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j)

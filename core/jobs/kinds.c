@@ -1,6 +1,7 @@
 /* core/jobs/kinds.c - every kind of job, once. */
 #include "core/jobs/cleanup.h"
 #include "core/jobs/jobs_impl.h"
+#include "core/live/presence.h"
 
 #define HOUR (3600 * 1000LL)
 
@@ -11,6 +12,9 @@ const struct job_kind job_kinds[] = {
 	{ "uia_cleanup",	NULL,			HOUR,		&cleanup_of_uia },
 	{ "nonce_cleanup",	NULL,			HOUR,		&cleanup_of_nonce },
 	{ "token_cleanup",	NULL,			24 * HOUR,	&cleanup_of_token },
+	{ "presence_sweep",	presence_sweep_run,	15 * 1000,	NULL },
+	{ "presence_cleanup",	NULL,			6 * HOUR,	&cleanup_of_presence },
+	{ "typing_cleanup",	NULL,			6 * HOUR,	&cleanup_of_typing },
 	{ "redacted_erase",	NULL,			6 * HOUR,	&cleanup_of_redacted },
 };
 const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

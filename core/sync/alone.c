@@ -447,6 +447,8 @@ sync_alone(struct sync_run *run, struct sync_req *q)
 	if ((e = find_changes(run, q, &c)) != M_OK)
 		return e;
 	make_jobs(run->cx->a, q, &c);
+	if ((e = presence_alone(run, q)) != M_OK)
+		return e;
 	answer_open(run, q);
 	for (i = 0; i < q->njobs && e == M_OK; i += PIECE) {
 		struct ctx cx = *run->cx;

@@ -304,7 +304,7 @@ answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 	write_timeline(run, a, q, j);
 	if (ndata > 0)
 		write_account_data(q, j->room->nid, j->room->id);
-	if (live)
+	if (live || j->full)
 		live_write(run, q, j, live);
 	json_end(&q->o);
 	q->news = true;
@@ -366,6 +366,7 @@ answer_open(struct sync_run *run, struct sync_req *q)
 		write_account_data(q, 0, NULL);
 		q->news = true;
 	}
+	presence_section(run, q);
 }
 
 /*

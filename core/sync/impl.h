@@ -15,6 +15,7 @@
 #ifndef HEARTH_SYNC_IMPL_H
 #define HEARTH_SYNC_IMPL_H
 
+#include "core/live/presence.h"
 #include "core/room/visibility.h"
 #include "core/sync/filter.h"
 #include "core/sync/ring.h"
@@ -133,6 +134,10 @@ struct sync_req {
 	size_t nstate_rooms;
 	int64_t *live_rooms;	/* those with receipts or typing, ascending; among rooms */
 	size_t nlive_rooms;
+	struct seen_user *seen;	/* whose presence may be news, ascending; only if the filter wants any */
+	size_t nseen;
+	struct presence *presence;
+	size_t npresence;
 	int64_t *member_rooms;	/* rooms where the own membership changed */
 	size_t nmember_rooms;
 	bool data_news;
@@ -202,6 +207,27 @@ void live_rooms_queue(struct ctx *cx, struct rows *r, const struct sync_req *q);
 /* What there is to tell; 0: nothing. live_write() writes the section `ephemeral` of it. */
 int live_news(const struct sync_run *run, const struct sync_req *q, const struct sync_job *j);
 void live_write(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has);
+
+/* ---- presence.c */
+struct seen_user {
+	int64_t usr;
+	bool met;	/* he joined a room of the reader: his presence is news as it is */
+};
+bool presence_wanted(const struct sync_run *run, const struct sync_req *q);
+void presence_see(struct arena *a, struct sync_req *q, int64_t usr, bool met);	/* adds to q->seen, in any order */
+void presence_seen(struct sync_req *q);	/* sorts it */
+/* For light requests, around the db_run() that ends the transaction. */
+struct presence_load {
+	struct rows rooms, presence;
+	int64_t *usr;		/* all who are seen, ascending */
+	const int64_t **joined;	/* their rooms, ascending */
+	size_t *njoined, n;
+};
+void presence_queue(struct sync_run *run, struct presence_load *l, struct sync_req **q, size_t n);
+void presence_take(struct sync_run *run, struct presence_load *l, struct sync_req **q, size_t n);
+/* For a request alone, whose jobs are made. One round trip at most. */
+enum err presence_alone(struct sync_run *run, struct sync_req *q);
+void presence_section(struct sync_run *run, struct sync_req *q);	/* writes it */
 
 /* ---- timeline.c */
 /* False: the events loaded do not suffice, older ones are needed. */

@@ -193,6 +193,7 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	size_t i, nusers = 0, nunknown = 0, nrooms;
 	struct rows data, ignored;
 	struct sync_room *rooms;
+	struct presence_load seen;
 	struct live_load live;
 	struct load l;
 	enum err e;
@@ -203,12 +204,13 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 			users[nusers++] = q[i]->w->user_nid;
 			lo = position_lo(&q[i]->since) < lo ? position_lo(&q[i]->since) : lo;
 		}
-		if (q[i]->nrooms > 0 && !q[i]->ignored_known)
+		if ((q[i]->nrooms > 0 || q[i]->nseen > 0) && !q[i]->ignored_known)
 			unknown[nunknown++] = q[i]->w->user_nid;
 	}
 	rooms = union_of_rooms(cx->a, q, n, &nrooms);
 	load_queue(cx, &l, rooms, nrooms);
 	live_queue(cx, &live, rooms, nrooms, readers, n);
+	presence_queue(run, &seen, q, n);
 	data_queue(cx, &data, users, nusers, lo);
 	ignored_queue(cx, &ignored, unknown, nunknown);
 	if ((e = db_commit(cx)) != M_OK)
@@ -219,6 +221,9 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 		if (q[i]->data_news)
 			data_take(cx, &data, q[i]);
 		ignored_take(run, &ignored, q[i]);
+	}
+	presence_take(run, &seen, q, n);
+	for (i = 0; i < n; i++) {
 		light_answer(run, q[i], &l);
 	}
 	return M_OK;

@@ -239,9 +239,12 @@ ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n)
 	return u;
 }
 
+/* When there is no room it is not kept: ring_take() makes some. */
 void
 ring_user_filter(struct ring *g, struct ring_user *u, const char *id, const char *filter)
 {
+	if (folk_full(g->folk[0]))
+		return;
 	u->filter_id = arena_strdup(g->folk[0]->a, id);
 	u->filter = arena_strdup(g->folk[0]->a, filter);
 }
@@ -252,6 +255,8 @@ ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users,
 	struct arena *a = g->folk[0]->a;
 	size_t i;
 
+	if (folk_full(g->folk[0]))
+		return;
 	u->ignored = arena_alloc(a, (n + 1) * sizeof *u->ignored);
 	for (i = 0; i < n; i++)
 		u->ignored[i] = arena_strdup(a, users[i]);
@@ -326,6 +331,12 @@ ring_queue(struct ring *g, struct ctx *cx, struct rows *r)
 		db_queue(cx, r, DB_ANY, &ring_tail, P_POSITION(&g->pos), P_I64(cx->now));
 	if (!g->typists)
 		db_queue(cx, &g->typing, DB_ANY, &ring_typing, P_I64(cx->now));
+}
+
+size_t
+ring_users_memory(const struct ring *g)
+{
+	return (g->folk[0] ? arena_used(g->folk[0]->a) : 0) + (g->folk[1] ? arena_used(g->folk[1]->a) : 0);
 }
 
 static void
@@ -448,6 +459,9 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 		typing_move(g, now);
 		return;
 	}
+	/* Also where nobody new comes: the filters and ignored users of those who are there change, too. */
+	if (folk_full(g->folk[0]))
+		folk_turn(g);
 	if (g->gen[0]->n + (size_t)r->n > RING_MAX || clock_mono_ms() - g->gen[0]->born > RING_AGE_MS)
 		gen_turn(g);	/* its floor is where we still are */
 	y = g->gen[0];

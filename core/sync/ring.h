@@ -98,8 +98,10 @@ struct ring_user *ring_user(struct ring *g, int64_t usr);	/* NULL: not known */
 struct ring_user *ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n);
 /* rooms: as of since, which the ring covers. */
 struct ring_user *ring_user_seed(struct ring *g, int64_t usr, const int64_t *rooms, size_t n, const struct position *since);
-void ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users, size_t n);	/* sorted; copied */
+/* Copied, unless there is no room left until the next ring_take(). users: sorted. */
+void ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users, size_t n);
 void ring_user_filter(struct ring *g, struct ring_user *u, const char *id, const char *filter);
+size_t ring_users_memory(const struct ring *g);	/* bytes; bounded by about 2 * RING_USERS_BYTES */
 bool nid_in(const int64_t *sorted, size_t n, int64_t nid);
 void nid_sort(int64_t *v, size_t n);
 

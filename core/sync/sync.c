@@ -189,6 +189,7 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 	struct nids rooms = { 0 }, state = { 0 }, live = { 0 }, members = { 0 };
 	struct arena *a = run->cx->a;
 	const struct ring_entry *en;
+	bool presence = presence_wanted(run, q);
 	struct ring_iter it;
 	int64_t room;
 	size_t i = 0;
@@ -199,6 +200,9 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 			nids_add(a, &live, room);
 		}
 	for (ring_start(&it, run->ring, &q->since); (en = ring_next(&it)) != NULL;) {
+		if (presence && (en->kind == RING_PRESENCE || (en->kind == RING_MEMBER && en->value == MEM_JOIN &&
+		    nid_in(q->joined, q->njoined, en->room))))
+			presence_see(a, q, en->usr, en->kind == RING_MEMBER);
 		if (en->usr != q->w->user_nid && (en->kind == RING_MEMBER || en->kind == RING_DATA ||
 		    (en->kind == RING_RECEIPT && en->value)))
 			continue;
@@ -217,6 +221,7 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 	q->rooms = rooms.v;
 	q->nstate_rooms = nids_unique(&state);
 	q->state_rooms = state.v;
+	presence_seen(q);
 	q->nlive_rooms = nids_unique(&live);
 	q->live_rooms = live.v;
 	q->nmember_rooms = nids_unique(&members);

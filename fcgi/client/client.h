@@ -40,9 +40,8 @@ handler_fn cl_get_room_state, cl_get_room_state_with_key, cl_get_members_by_room
 handler_fn cl_get_room_id_by_alias, cl_set_room_alias, cl_delete_room_alias, cl_get_local_aliases;
 handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_directory;
 
-/* ---- relations.c */
-handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
-handler_fn cl_get_thread_roots;
+/* ---- upgrade.c */
+handler_fn cl_upgrade_room;
 
 /* ---- relations.c */
 handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
@@ -51,8 +50,9 @@ handler_fn cl_get_thread_roots;
 /* ---- public_rooms.c */
 handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;
 
-/* ---- sync.c, receipts.c */
+/* ---- sync.c, receipts.c, presence.c */
 handler_fn cl_sync;
 handler_fn cl_post_receipt, cl_set_read_marker, cl_set_typing;
+handler_fn cl_get_presence, cl_set_presence;
 
 #endif

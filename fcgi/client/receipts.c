@@ -1,6 +1,7 @@
 /* fcgi/client/receipts.c - Receipts; Read and unread markers; Typing Notifications. */
 #include <string.h>
 
+#include "core/live/presence.h"
 #include "core/live/receipt.h"
 #include "core/live/typing.h"
 #include "fcgi/client/client.h"
@@ -69,5 +70,6 @@ cl_set_typing(struct req *r)
 		return fail(&r->cx, M_INVALID_PARAM, "timeout must not be negative");
 	if ((e = typing_set(&r->cx, req_param(r, "roomId"), typing ? timeout : 0)) != M_OK)
 		return e;
+	presence_active(&r->cx);
 	return reply_empty(r);
 }

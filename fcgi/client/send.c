@@ -1,10 +1,12 @@
 /* fcgi/client/send.c - Rooms / Sending events, Redactions, state by PUT. */
+#include "core/live/presence.h"
 #include "core/room/send.h"
 #include "fcgi/client/client.h"
 
 static enum err
 reply_event_id(struct req *r, const char *id)
 {
+	presence_active(&r->cx);
 	json_obj(&r->out, NULL);
 	json_esc(&r->out, "event_id", id);
 	json_end(&r->out);

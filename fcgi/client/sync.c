@@ -7,6 +7,7 @@
  */
 #include "core/base/clock.h"
 #include "core/base/conf.h"
+#include "core/live/presence.h"
 #include "core/sync/sync.h"
 #include "fcgi/client/client.h"
 
@@ -21,11 +22,13 @@ query_raw(struct req *r, const char *name)
 }
 
 static enum err
-check_presence(struct req *r)
+read_presence(struct req *r, enum presence_state *state, bool *said)
 {
 	const char *s = req_query(r, "set_presence");
 
-	if (!s || strcmp(s, "online") == 0 || strcmp(s, "offline") == 0 || strcmp(s, "unavailable") == 0)
+	*state = PRESENCE_ONLINE;
+	*said = s != NULL;
+	if (!s || presence_state_read(s, state))
 		return M_OK;
 	return fail(&r->cx, M_INVALID_PARAM, "set_presence must be online, offline or unavailable");
 }
@@ -49,12 +52,14 @@ enum err
 cl_sync(struct req *r)
 {
 	struct sync_wait *w = arena_zalloc(r->cx.a, sizeof *w);
+	enum presence_state presence;
 	int64_t timeout;
+	bool said;
 	enum err e;
 
 	if (req_query(r, "from"))
 		return fail(&r->cx, M_INVALID_PARAM, "there is no parameter from: did you mean since?");
-	if ((e = check_presence(r)) != M_OK ||
+	if ((e = read_presence(r, &presence, &said)) != M_OK ||
 	    (e = req_query_int(r, "timeout", 0, INT64_MAX, 0, &timeout)) != M_OK ||
 	    (e = req_query_bool(r, "full_state", false, &w->full_state)) != M_OK ||
 	    (e = read_state_after(r, w)) != M_OK)
@@ -70,6 +75,7 @@ cl_sync(struct req *r)
 	w->deadline = clock_mono_ms() + timeout;
 	if ((e = sync_check(&r->cx, w)) != M_OK)
 		return e;
+	presence_synced(&r->cx, presence, said, timeout);
 	r->wait = w;
 	return E_PARK;
 }

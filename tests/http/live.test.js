@@ -232,3 +232,95 @@ describe("tags and account data", () => {
 		assert.deepEqual(await seen({ room: { account_data: { types: [] } } }), ["m.direct"]);
 	});
 });
+
+describe("presence", () => {
+	const status = (c) => `${V3}/presence/${enc(c.userId)}/status`;
+	const of = (answer, c) => (answer.presence?.events ?? []).filter((e) => e.type === "m.presence" && e.sender === c.userId).at(-1)?.content;
+	const syncing = { set_presence: "offline" };
+	let ann, ben, cas;
+	before(async () => {
+		[ann, ben, cas] = await Promise.all([register(server), register(server), register(server)]);
+	});
+
+	test("is seen by who shares a room and waits, and by nobody else", async () => {
+		const room = await roomOf(ann, ben);
+		await Promise.all([ann.sync(syncing), cas.sync(syncing)]);
+		const waiting = ann.syncUntil((a) => of(a, ben), { what: "presence", ...syncing });
+		await ben.ok("PUT", status(ben), { presence: "online", status_msg: "I am \"here\"" });
+		const got = await waiting;
+		assert.equal(got.presence, "online");
+		assert.equal(got.status_msg, "I am \"here\"");
+		assert.equal(got.currently_active, true);
+		assert.ok(got.last_active_ago >= 0 && got.last_active_ago < 60000);
+		assert.equal(of(await cas.sync(syncing), ben), undefined);
+		await cas.fails(403, "M_FORBIDDEN", "GET", status(ben));
+		await cas.fails(403, "M_FORBIDDEN", "PUT", status(ben), { presence: "online" });
+		const { last_active_ago, ...rest } = await ann.ok("GET", status(ben));
+		assert.deepEqual(rest, { presence: "online", status_msg: "I am \"here\"", currently_active: true });
+		assert.ok(last_active_ago >= 0);
+		assert.equal(of(await ann.sync({ since: null, ...syncing }), ben).presence, "online", "an initial sync has who is there");
+		await ben.ok("PUT", status(ben), { presence: "unavailable" });
+		assert.deepEqual(Object.keys(await ann.syncUntil((a) => of(a, ben), syncing)).sort(), ["last_active_ago", "presence"]);
+		await ben.ok("PUT", status(ben), { presence: "offline" });
+		assert.equal((await ann.syncUntil((a) => of(a, ben), syncing)).presence, "offline");
+		assert.equal(of(await ann.sync({ since: null, ...syncing }), ben), undefined);
+		await ann.leave(room);
+		await ann.fails(403, "M_FORBIDDEN", "GET", status(ben));
+	});
+
+	test("comes from syncing; a filter drops it; it does not come twice", async () => {
+		await roomOf(ann, cas);
+		await ann.sync(syncing);
+		assert.equal((await cas.sync({ since: null })).presence.events[0].sender, cas.userId, "one's own");
+		const since = ann.since;
+		assert.equal((await ann.syncUntil((a) => of(a, cas), syncing)).presence, "online");
+		assert.equal((await ann.sync({ since, filter: { presence: { types: [] } }, ...syncing })).presence, undefined);
+		assert.equal((await ann.sync({ since, filter: { presence: { not_senders: [cas.userId] } }, ...syncing })).presence, undefined);
+		await cas.sync({ set_presence: "unavailable" });
+		assert.equal((await ann.syncUntil((a) => of(a, cas), syncing)).presence, "unavailable");
+		assert.equal(of(await ann.sync(syncing), cas), undefined);
+		const writes = () => server.sql(`SELECT pos FROM hearth.presence WHERE usr = (SELECT nid FROM hearth.name WHERE body = '${cas.userId}')`);
+		const before = writes();
+		for (let i = 0; i < 3; i++) await cas.sync({ set_presence: "unavailable" });
+		assert.equal(writes(), before, "a further sign of life is no news");
+	});
+
+	test("two devices: the one that is there counts; time makes idle and offline", async () => {
+		const room = await roomOf(ann, ben), phone = await login(server, ben.name, ben.password);
+		await ben.sync({ set_presence: "unavailable" });
+		await phone.sync();
+		assert.equal((await ann.ok("GET", status(ben))).presence, "online");
+		await phone.ok("PUT", status(ben), { presence: "offline" });
+		assert.equal((await ann.ok("GET", status(ben))).presence, "unavailable");
+		await ben.ok("PUT", status(ben), { presence: "online" });
+		// As if the time had passed; the job sees it.
+		const who = `(SELECT nid FROM hearth.name WHERE body = '${ben.userId}')`;
+		await ann.sync(syncing);
+		server.sql(`UPDATE hearth.presence_device SET active_ts = active_ts - 400000 WHERE usr = ${who}; UPDATE hearth.presence SET active_ts = 1 WHERE usr = ${who};
+			UPDATE hearth.job SET run_ts = 0 WHERE kind = 'presence_sweep'`);
+		const idle = await ann.syncUntil((a) => of(a, ben)?.presence === "unavailable" && of(a, ben), { ...syncing, timeout: 20000 });
+		assert.ok(idle.last_active_ago >= 300000);
+		await ben.send(room, "a word");
+		assert.equal((await ann.syncUntil((a) => of(a, ben), syncing)).presence, "online", "who does something is there");
+		server.sql(`UPDATE hearth.presence_device SET until = 0 WHERE usr = ${who}; UPDATE hearth.job SET run_ts = 0 WHERE kind = 'presence_sweep'`);
+		assert.equal((await ann.syncUntil((a) => of(a, ben), { ...syncing, timeout: 20000 })).presence, "offline");
+	});
+
+	test("who begins to share a room is shown as he is", async () => {
+		const [dan, eve] = await Promise.all([register(server), register(server)]);
+		const room = await dan.createRoom({ preset: "public_chat" });
+		for (const c of [dan, eve]) await c.ok("PUT", status(c), { presence: "online" });
+		await Promise.all([dan.sync(syncing), eve.sync(syncing)]);
+		await eve.join(room);
+		assert.equal((await dan.syncUntil((a) => of(a, eve), syncing)).presence, "online");
+		assert.equal((await eve.syncUntil((a) => of(a, dan), syncing)).presence, "online");
+	});
+
+	test("bad words", async () => {
+		await ann.fails(400, "M_MISSING_PARAM", "PUT", status(ann), {});
+		await ann.fails(400, "M_INVALID_PARAM", "PUT", status(ann), { presence: "asleep" });
+		await ann.fails(400, "M_BAD_JSON", "PUT", status(ann), { presence: "online", status_msg: 1 });
+		await ann.fails(400, "M_INVALID_PARAM", "GET", `${V3}/sync?set_presence=asleep`);
+		await ann.fails(403, "M_FORBIDDEN", "GET", `${V3}/presence/${enc("@nobody:nowhere")}/status`);
+	});
+});

@@ -262,11 +262,11 @@ Test(sync_concurrent, a_woken_request_knows_its_rooms_as_of_now)
 	client_sync(b);
 	client_sync(a);			/* this worker's ring reaches back before what follows */
 	w = wait_of(b, 0);
-	kept = b->cx->a;
-	b->cx->a = arena_new();
 	cr_assert_eq(sync_compute(b->cx, &w, 1, &body, &n, &e), M_OK);
 	cr_assert_eq(e, E_PARK);
 	cr_assert_eq(w->nrooms, 1);
+	kept = b->cx->a;		/* w points into it, and what follows clears the session's arena */
+	b->cx->a = arena_new();
 	client_member(b, MEMBER_JOIN, two, NULL);
 	client_say(a, two, "hello");
 	cr_assert_eq(sync_compute(b->cx, &w, 1, &body, &n, &e), M_OK);
