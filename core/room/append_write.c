@@ -9,6 +9,10 @@ STMT(append_room_insert,
 STMT(append_room_update,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
     " last_pos = stream_pos() WHERE nid = $1");
+/* A message sent alone, as most are: half of what the same costs out of arrays. */
+STMT(append_single_event,
+    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu)"
+    " VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14)");
 STMT(append_events,
     "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu)"
     " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), NULLIF(thread, -1), flags, id, content, pdu"
@@ -80,6 +84,12 @@ write_events(struct append *ap)
 		id[i] = c[i].id;
 		content[i] = c[i].content;
 		pdu[i] = c[i].pdu;
+	}
+	if (n == 1) {
+		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, P_I64(ap->room.nid), P_I64(m[0]->nid), P_I64(m[0]->room_pos), P_I64(c->ts),
+		    P_I64(m[0]->type_nid), P_I64(m[0]->key_nid), P_I64(m[0]->sender_nid), P_I64(m[0]->ver), P_I64(m[0]->prev_state),
+		    P_I64(m[0]->thread), P_I64(c->flags), P_TEXT(*id), P_TEXT(*content), P_TEXT(*pdu));
+		return;
 	}
 	db_queue(ap->cx, NULL, DB_NONE, &append_events, P_I64(ap->room.nid), COLUMN(ap, n, m[i]->nid), COLUMN(ap, n, m[i]->room_pos),
 	    COLUMN(ap, n, c[i].ts), COLUMN(ap, n, m[i]->type_nid), COLUMN(ap, n, m[i]->key_nid), COLUMN(ap, n, m[i]->sender_nid),
