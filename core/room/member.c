@@ -4,6 +4,7 @@
 #include "core/room/append.h"
 #include "core/room/restricted.h"
 #include "core/user/account.h"
+#include "core/user/carry_over.h"
 #include "core/user/profile.h"
 
 STMT(member_rooms,
@@ -111,6 +112,16 @@ says_nothing_new(const struct append *ap, const struct draft *d)
 	return s != NULL && strcmp(s->ev->sender, ap->cx->user) == 0 && json_equal(s->ev->content, d->content);
 }
 
+/* Into a room that replaces another one a user takes his settings along. */
+static enum err
+follow(struct append *ap)
+{
+	const struct slot *s = append_state(ap, "m.room.create", "");
+	const char *old = s != NULL ? json_get_esc(ap->cx->a, json_get(s->ev->content, "predecessor"), "room_id") : NULL;
+
+	return old != NULL ? user_carry_over(ap->cx, old, ap->room.nid, ap->room.id) : M_OK;
+}
+
 /* What of a request's body goes into the event. */
 static struct json *
 content_of(struct ctx *cx, enum member_action action, const struct json *said)
@@ -170,7 +181,7 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 	if ((e = append_event(&ap, &d, NULL)) != M_OK)
 		return e;
 	append_close(&ap);
-	return M_OK;
+	return action == MEMBER_JOIN ? follow(&ap) : M_OK;
 }
 
 enum err

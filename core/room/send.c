@@ -7,6 +7,17 @@
 
 STMT(send_aliases_here, "SELECT a.alias FROM alias a JOIN room r ON r.nid = a.room WHERE a.alias = ANY($1) AND r.id = $2");
 
+/* A room cannot replace itself. */
+static enum err
+check_tombstone(struct ctx *cx, const char *room, const char *type, const struct json *content)
+{
+	const char *replacement = strcmp(type, "m.room.tombstone") == 0 ? json_get_esc(cx->a, content, "replacement_room") : NULL;
+
+	if (replacement != NULL && strcmp(replacement, room) == 0)
+		return fail(cx, M_INVALID_PARAM, "a room cannot replace itself");
+	return M_OK;
+}
+
 enum err
 room_send(struct ctx *cx, const char *room, const char *type, struct json *content, const struct txn *txn, const char **event_id)
 {
@@ -21,6 +32,8 @@ room_send(struct ctx *cx, const char *room, const char *type, struct json *conte
 			return fail(cx, M_MISSING_PARAM, "redacts is missing");
 		return room_redact(cx, room, redacts, content, txn, event_id);
 	}
+	if ((e = check_tombstone(cx, room, type, content)) != M_OK)
+		return e;
 	append_init(&ap, cx);
 	append_want_draft(&ap, &d);
 	if (txn->id != NULL)
@@ -159,6 +172,8 @@ room_put_state(struct ctx *cx, const char *room, const char *type, const char *s
 
 	if (strcmp(type, "m.room.member") == 0)
 		return member_put(cx, room, state_key, content, event_id);
+	if ((e = check_tombstone(cx, room, type, content)) != M_OK)
+		return e;
 	if (canonical_alias && (e = aliases_of(cx, content, &names, &n)) != M_OK)
 		return e;
 	append_init(&ap, cx);

@@ -43,6 +43,9 @@ handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_direct
 /* ---- upgrade.c */
 handler_fn cl_upgrade_room;
 
+/* ---- upgrade.c */
+handler_fn cl_upgrade_room;
+
 /* ---- relations.c */
 handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
 handler_fn cl_get_thread_roots;
