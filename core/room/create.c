@@ -7,6 +7,7 @@
 #include "core/room/member.h"
 
 #define INVITES_MAX 100
+#define INITIAL_MAX 1000	/* each is an event to be judged, signed and stored while a worker can do nothing else */
 
 enum preset { PRIVATE_CHAT, TRUSTED_PRIVATE_CHAT, PUBLIC_CHAT };
 
@@ -155,6 +156,8 @@ read_initial(struct wish *w)
 
 	if ((e = take(w, "initial_state", JSON_ARR, &list)) != M_OK || list == NULL)
 		return e;
+	if (list->u.arr.n > INITIAL_MAX)
+		return fail(w->cx, E_BAD_REQUEST, "initial_state has at most %d events", INITIAL_MAX);
 	w->initial = arena_calloc(w->cx->a, list->u.arr.n + 1, sizeof *w->initial);
 	for (size_t i = 0; i < list->u.arr.n; i++) {
 		const struct json *v = list->u.arr.v[i], *key = json_get(v, "state_key");

@@ -27,6 +27,20 @@ refused(struct ctx *cx, const char *body)
 	return e;
 }
 
+/* One request must not hold a worker for long. */
+Test(room_create, not_too_much_of_initial_state)
+{
+	struct ctx *a = user("alice");
+	struct buf b;
+
+	buf_init(&b, a->a);
+	buf_puts(&b, "{\"initial_state\":[{\"type\":\"x\",\"content\":{}}");
+	for (int i = 0; i < 1000; i++)
+		buf_addf(&b, ",{\"type\":\"x\",\"state_key\":\"%d\",\"content\":{}}", i);
+	buf_puts(&b, "]}");
+	cr_expect_eq(refused(a, b.s), E_BAD_REQUEST);
+}
+
 /* Every room version can be made and spoken in; ids are of the version's form. */
 Test(room_create, every_version)
 {
