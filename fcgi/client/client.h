@@ -46,6 +46,9 @@ handler_fn cl_upgrade_room;
 /* ---- upgrade.c */
 handler_fn cl_upgrade_room;
 
+/* ---- spaces.c */
+handler_fn cl_get_space_hierarchy;
+
 /* ---- relations.c */
 handler_fn cl_get_relating_events, cl_get_relating_events_with_rel_type, cl_get_relating_events_with_rel_type_and_event_type;
 handler_fn cl_get_thread_roots;
