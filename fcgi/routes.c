@@ -64,6 +64,7 @@ const struct route routes[] = {
 
 	/* ---- Syncing */
 	{ GET, C3 "/sync",				GUEST, R_FREE, TX_NONE, 0, cl_sync, "sync" },
+	{ GET, C3 "/events",				GUEST, R_FREE, TX_NONE, 0, cl_get_events, "getEvents" },
 
 	/* ---- Rooms */
 	{ POST, C3 "/createRoom", USER, R_FREE, TX_RW, 1024, cl_create_room, "createRoom" },

@@ -381,7 +381,7 @@ piece_complete(struct piece *p)
 
 		if (has_timeline(j) && j->full)
 			full[nfull++] = j;
-		else if (!has_timeline(j) && !j->member->stripped && j->member->event)
+		else if (!has_timeline(j) && (!j->member->stripped || p->q->w->kind != 0) && j->member->event)
 			inv[ninv++] = j;
 	}
 	nat = lazy ? lazy_members(p, at) : 0;

@@ -340,7 +340,9 @@ answer_stripped(struct sync_req *q, struct sync_job *j)
 void
 answer_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j)
 {
-	if (j->section == SECT_INVITE || j->section == SECT_KNOCK)
+	if (q->w->kind != 0)
+		events_job(run, a, q, j);
+	else if (j->section == SECT_INVITE || j->section == SECT_KNOCK)
 		answer_stripped(q, j);
 	else
 		answer_room(run, a, q, j);
@@ -360,6 +362,10 @@ answer_open(struct sync_run *run, struct sync_req *q)
 	next.td_id = q->since.td_id;
 	q->w->next = token_encode(run->cx->a, &next);
 	q->w->seen = run->seen;
+	if (q->w->kind != 0) {
+		events_open(run, q);
+		return;
+	}
 	json_obj(&q->o, NULL);
 	json_str(&q->o, "next_batch", q->w->next);
 	if (room_data(q, 0, NULL, false) > 0) {
@@ -376,6 +382,10 @@ answer_open(struct sync_run *run, struct sync_req *q)
 void
 answer_close(struct sync_run *run, struct sync_req *q)
 {
+	if (q->w->kind != 0) {
+		events_close(q);
+		return;
+	}
 	if (q->section >= 0) {
 		json_end(&q->o);
 		json_end(&q->o);

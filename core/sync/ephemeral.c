@@ -122,11 +122,20 @@ typing_news(const struct sync_run *run, const struct sync_req *q, const struct s
 	return false;
 }
 
+/* The old stream of events (/events) tells the room in each. */
+static void
+open_event(struct sync_req *q, const struct sync_room *m, const char *type)
+{
+	json_obj(&q->o, NULL);
+	json_str(&q->o, "type", type);
+	if (q->w->kind != 0)
+		json_esc(&q->o, "room_id", m->id);
+}
+
 static void
 write_typing(const struct sync_run *run, struct sync_req *q, const struct sync_room *m)
 {
-	json_obj(&q->o, NULL);
-	json_str(&q->o, "type", "m.typing");
+	open_event(q, m, "m.typing");
 	json_obj(&q->o, "content");
 	json_arr(&q->o, "user_ids");
 	for (size_t i = 0; i < m->ntypists; i++)
@@ -171,8 +180,7 @@ write_receipts(struct sync_req *q, const struct sync_job *j)
 		for (int k = last ? kind + event + 2 * thread : 0; k > 0; k--)
 			json_end(&q->o);
 		if (thread) {
-			json_obj(&q->o, NULL);
-			json_str(&q->o, "type", "m.receipt");
+			open_event(q, j->room, "m.receipt");
 			json_obj(&q->o, "content");
 		}
 		if (event) {
@@ -214,14 +222,20 @@ live_news(const struct sync_run *run, const struct sync_req *q, const struct syn
 }
 
 void
-live_write(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has)
+live_events(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has)
 {
-	json_obj(&q->o, "ephemeral");
-	json_arr(&q->o, "events");
 	if (has & HAS_TYPING)
 		write_typing(run, q, j->room);
 	if (has & HAS_RECEIPTS)
 		write_receipts(q, j);
+}
+
+void
+live_write(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has)
+{
+	json_obj(&q->o, "ephemeral");
+	json_arr(&q->o, "events");
+	live_events(run, q, j, has);
 	json_end(&q->o);
 	json_end(&q->o);
 }

@@ -207,6 +207,7 @@ void live_rooms_queue(struct ctx *cx, struct rows *r, const struct sync_req *q);
 /* What there is to tell; 0: nothing. live_write() writes the section `ephemeral` of it. */
 int live_news(const struct sync_run *run, const struct sync_req *q, const struct sync_job *j);
 void live_write(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has);
+void live_events(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has);	/* only the events in it */
 
 /* ---- presence.c */
 struct seen_user {
@@ -228,6 +229,7 @@ void presence_take(struct sync_run *run, struct presence_load *l, struct sync_re
 /* For a request alone, whose jobs are made. One round trip at most. */
 enum err presence_alone(struct sync_run *run, struct sync_req *q);
 void presence_section(struct sync_run *run, struct sync_req *q);	/* writes it */
+void presence_events(struct sync_run *run, struct sync_req *q);		/* only the events in it */
 
 /* ---- timeline.c */
 /* False: the events loaded do not suffice, older ones are needed. */
@@ -256,5 +258,10 @@ void answer_open(struct sync_run *run, struct sync_req *q);
 /* Writes a room if there is news in it. Scratch memory is taken from a. */
 void answer_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j);
 void answer_close(struct sync_run *run, struct sync_req *q);
+
+/* ---- events.c: the same for the old stream of events (wait->kind 1) */
+void events_open(struct sync_run *run, struct sync_req *q);
+void events_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j);
+void events_close(struct sync_req *q);
 
 #endif

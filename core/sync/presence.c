@@ -12,17 +12,18 @@ STMT(sync_presence_of, "SELECT " PRESENCE_COLS " FROM presence p WHERE p.usr = A
 STMT(sync_presence_rooms, "SELECT usr, array_agg(room) FROM local_member WHERE usr = ANY($1) AND membership = 2 GROUP BY usr");
 
 /*
- * $1 the reader, $2 and $3 his position, $4 his rooms, $5 those that he is new in. What changed, of whom he
- * shares a room with; who is there of those that are new in his rooms, or that he is new to.
+ * $1 the reader, $2 and $3 his position, $4 his rooms, $5 those that he is new in, $6 is it an initial sync. What changed, of
+ * whom he shares a room with; those that are new in his rooms; who is there of those that he is new to, and at first himself.
  */
 #define NEW(table) " (SELECT * FROM " table " WHERE pos >= $2 UNION ALL SELECT * FROM " table " WHERE pos = ANY($3))"
 STMT(sync_presence_alone,
     "SELECT " PRESENCE_COLS " FROM presence p WHERE p.usr = ANY(ARRAY("
     "	SELECT n.usr FROM" NEW("presence") " n WHERE n.usr = $1 OR EXISTS ("
     "		SELECT 1 FROM local_member m WHERE m.usr = n.usr AND m.membership = 2 AND m.room = ANY($4))"
-    "	UNION SELECT f.usr FROM (SELECT m.usr FROM" NEW("local_member") " m WHERE m.membership = 2 AND m.room = ANY($4)"
-    "		UNION SELECT m.usr FROM local_member m WHERE m.room = ANY($5) AND m.membership = 2) f"
-    "	JOIN presence v ON v.usr = f.usr AND v.state <> 0))");
+    "	UNION SELECT m.usr FROM" NEW("local_member") " m WHERE m.membership = 2 AND m.room = ANY($4)"
+    "	UNION SELECT v.usr FROM local_member m JOIN presence v ON v.usr = m.usr AND v.state <> 0"
+    "		WHERE m.room = ANY($5) AND m.membership = 2"
+    "	UNION SELECT v.usr FROM presence v WHERE $6 AND v.usr = $1 AND v.state <> 0))");
 
 bool
 presence_wanted(const struct sync_run *run, const struct sync_req *q)
@@ -172,7 +173,7 @@ is_news(const struct presence_load *l, const struct sync_req *q, const struct pr
 
 	if (!s)
 		return false;
-	if (s->met && p->state != PRESENCE_OFFLINE)
+	if (s->met)
 		return true;
 	return position_new(&q->since, p->pos) &&
 	    (p->usr == q->w->user_nid || share_room(q->joined, q->njoined, l->joined[i], l->njoined[i]));
@@ -209,6 +210,7 @@ presence_alone(struct sync_run *run, struct sync_req *q)
 {
 	struct ctx *cx = run->cx;
 	int64_t *fresh = arena_alloc(cx->a, (q->njobs + 1) * sizeof *fresh);
+	struct position since;
 	struct presence p;
 	size_t i, n = 0;
 	struct rows r;
@@ -219,13 +221,9 @@ presence_alone(struct sync_run *run, struct sync_req *q)
 			fresh[n++] = q->jobs[i].room_nid;
 	if (!presence_wanted(run, q) || (q->covered && q->nseen == 0 && n == 0))
 		return M_OK;
-	if (q->initial)
-		e = db_query(cx, &r, &sync_presence_alone, P_I64(q->w->user_nid), P_I64(INT64_MAX), P_I64S(NULL, 0), P_I64S(NULL, 0),
-		    P_I64S(fresh, n));
-	else
-		e = db_query(cx, &r, &sync_presence_alone, P_I64(q->w->user_nid), P_POSITION(&q->since), P_I64S(q->joined, q->njoined),
-		    P_I64S(fresh, n));
-	if (e != M_OK)
+	since = q->initial ? run->now : q->since;
+	if ((e = db_query(cx, &r, &sync_presence_alone, P_I64(q->w->user_nid), P_POSITION(&since), P_I64S(q->joined, q->njoined),
+	    P_I64S(fresh, n), P_BOOL(q->initial))) != M_OK)
 		return e;
 	q->presence = arena_alloc(cx->a, ((size_t)r.n + 1) * sizeof *q->presence);
 	q->npresence = 0;
@@ -239,14 +237,10 @@ presence_alone(struct sync_run *run, struct sync_req *q)
 /* ---- writing */
 
 void
-presence_section(struct sync_run *run, struct sync_req *q)
+presence_events(struct sync_run *run, struct sync_req *q)
 {
 	size_t i;
 
-	if (q->npresence == 0)
-		return;
-	json_obj(&q->o, "presence");
-	json_arr(&q->o, "events");
 	for (i = 0; i < q->npresence; i++) {
 		json_obj(&q->o, NULL);
 		json_str(&q->o, "type", "m.presence");
@@ -255,8 +249,18 @@ presence_section(struct sync_run *run, struct sync_req *q)
 		presence_write(&q->o, &q->presence[i], run->now.clock);
 		json_end(&q->o);
 		json_end(&q->o);
+		q->news = true;
 	}
+}
+
+void
+presence_section(struct sync_run *run, struct sync_req *q)
+{
+	if (q->npresence == 0)
+		return;
+	json_obj(&q->o, "presence");
+	json_arr(&q->o, "events");
+	presence_events(run, q);
 	json_end(&q->o);
 	json_end(&q->o);
-	q->news = true;
 }

@@ -33,6 +33,9 @@ enum err sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_
 /* Is it a request that may take long: an initial sync, all state, or a client that was away for minutes? */
 bool sync_wait_heavy(struct arena *a, const struct sync_wait *w);
 
+/* The present position, for a stream that begins now. In a transaction of its own. */
+enum err sync_now(struct ctx *cx, const char **token);
+
 /* Checks since and filter of a fresh request: M_INVALID_PARAM and friends. Fills w->filter with JSON. */
 enum err sync_check(struct ctx *cx, struct sync_wait *w);
 

@@ -43,9 +43,6 @@ handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_direct
 /* ---- upgrade.c */
 handler_fn cl_upgrade_room;
 
-/* ---- upgrade.c */
-handler_fn cl_upgrade_room;
-
 /* ---- spaces.c */
 handler_fn cl_get_space_hierarchy;
 
@@ -57,7 +54,7 @@ handler_fn cl_get_thread_roots;
 handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;
 
 /* ---- sync.c, receipts.c, presence.c */
-handler_fn cl_sync;
+handler_fn cl_sync, cl_get_events;
 handler_fn cl_post_receipt, cl_set_read_marker, cl_set_typing;
 handler_fn cl_get_presence, cl_set_presence;
 

@@ -1,5 +1,5 @@
 /*
- * fcgi/client/sync.c - GET /sync (Client-Server API, "Syncing").
+ * fcgi/client/sync.c - GET /sync (Client-Server API, "Syncing"), and GET /events, its predecessor.
  *
  * The handler only checks what was asked. Whether there is news is computed by
  * the front, alone or with others (fcgi/waiters.c, core/sync/sync.h), now and each time
@@ -48,6 +48,16 @@ read_state_after(struct req *r, struct sync_wait *w)
 	return M_OK;
 }
 
+static void
+who_waits(struct req *r, struct sync_wait *w, int64_t timeout)
+{
+	w->user_nid = r->cx.user_nid;
+	w->device = r->cx.device;
+	w->user = r->cx.user;
+	w->device_id = r->cx.device_id;
+	w->deadline = clock_mono_ms() + timeout;
+}
+
 enum err
 cl_sync(struct req *r)
 {
@@ -66,16 +76,43 @@ cl_sync(struct req *r)
 		return e;
 	if (timeout > r->cx.conf->sync_timeout_max_ms)
 		timeout = r->cx.conf->sync_timeout_max_ms;
-	w->user_nid = r->cx.user_nid;
-	w->device = r->cx.device;
-	w->user = r->cx.user;
-	w->device_id = r->cx.device_id;
+	who_waits(r, w, timeout);
 	w->since = query_raw(r, "since");
 	w->filter = query_raw(r, "filter");
-	w->deadline = clock_mono_ms() + timeout;
 	if ((e = sync_check(&r->cx, w)) != M_OK)
 		return e;
 	presence_synced(&r->cx, presence, said, timeout);
+	r->wait = w;
+	return E_PARK;
+}
+
+static enum err
+read_from(struct req *r, struct sync_wait *w)
+{
+	if (req_query(r, "room_id"))
+		return fail(&r->cx, M_FORBIDDEN, "rooms cannot be previewed by this stream");
+	w->since = query_raw(r, "from");
+	return w->since ? M_OK : sync_now(&r->cx, &w->since);
+}
+
+/* GET /_matrix/client/v3/events: deprecated, but there. It begins now when there is no token. */
+enum err
+cl_get_events(struct req *r)
+{
+	struct sync_wait *w = arena_zalloc(r->cx.a, sizeof *w);
+	int64_t timeout;
+	enum err e;
+
+	if ((e = req_query_int(r, "timeout", 0, INT64_MAX, 0, &timeout)) != M_OK || (e = read_from(r, w)) != M_OK)
+		return e;
+	if (timeout > r->cx.conf->sync_timeout_max_ms)
+		timeout = r->cx.conf->sync_timeout_max_ms;
+	w->kind = 1;
+	w->filter = "{\"room\":{\"timeline\":{\"limit\":100}}}";
+	who_waits(r, w, timeout);
+	if ((e = sync_check(&r->cx, w)) != M_OK)
+		return e;
+	presence_synced(&r->cx, PRESENCE_ONLINE, false, timeout);
 	r->wait = w;
 	return E_PARK;
 }

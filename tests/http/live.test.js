@@ -324,3 +324,35 @@ describe("presence", () => {
 		await ann.fails(403, "M_FORBIDDEN", "GET", `${V3}/presence/${enc("@nobody:nowhere")}/status`);
 	});
 });
+
+describe("the old stream of events", () => {
+	const events = (c, q) => c.ok("GET", `${V3}/events?${new URLSearchParams(q)}`);
+
+	test("begins now, waits, tells each event with its room", async () => {
+		const room = await roomOf(alice, bob);
+		const first = await events(bob, { timeout: 0 });
+		assert.deepEqual(first.chunk, []);
+		let from = first.end;
+		const seen = [];
+		const until = async (find) => {
+			for (const end = Date.now() + 15000; !find(); assert.ok(Date.now() < end, "it did not come")) {
+				const got = await events(bob, { from, timeout: 2000 });
+				assert.equal(got.start, from);
+				seen.push(...got.chunk);
+				from = got.end;
+			}
+		};
+		const waiting = until(() => seen.some((e) => e.type === "m.typing"));
+		const id = await alice.send(room, "hello");
+		await read(alice, room, id);
+		await type(alice, room, true, 60000);
+		const other = await alice.createRoom({ invite: [bob.userId] });
+		await waiting;
+		await until(() => seen.some((e) => e.room_id === other));
+		assert.deepEqual(seen.filter((e) => e.type === "m.room.message").map((e) => [e.room_id, e.event_id, e.content.body]), [[room, id, "hello"]]);
+		assert.ok(seen.find((e) => e.type === "m.receipt" && e.room_id === room).content[id]["m.read"][alice.userId]);
+		assert.equal(seen.find((e) => e.room_id === other).content.membership, "invite");
+		assert.deepEqual(await events(bob, { from, timeout: 0 }).then((a) => a.chunk.filter((e) => e.type.startsWith("m.room"))), []);
+		await bob.fails(400, "M_INVALID_PARAM", "GET", `${V3}/events?from=nonsense`);
+	});
+});
