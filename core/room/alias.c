@@ -67,23 +67,64 @@ alias_create(struct ctx *cx, const char *alias, const char *room)
 	return alias_insert(cx, alias, acc.room);
 }
 
-/* Opens the room's state under its lock: may cx->user set the canonical alias? */
+/* The room's state under its lock, as far as it is about its aliases. */
 static enum err
-may_name_room(struct ctx *cx, const char *room, struct append *ap)
+open_room(struct ctx *cx, const char *room, struct append *ap)
 {
-	enum err e;
+	const struct draft d = { .type = "m.room.canonical_alias", .state_key = "" };
 
 	append_init(ap, cx);
-	append_want(ap, "m.room.create", "");
-	append_want(ap, "m.room.power_levels", "");
-	append_want(ap, "m.room.member", cx->user);
-	if ((e = append_open(ap, room)) != M_OK)
-		return e;
+	append_want_draft(ap, &d);
+	return append_open(ap, room);
+}
+
+/* May cx->user set the canonical alias? */
+static enum err
+may_name_room(struct ctx *cx, struct append *ap)
+{
 	struct auth_state st = append_auth_state(ap);
 	if (append_membership(ap, cx->user) != MEM_JOIN)
 		return fail(cx, M_FORBIDDEN, "you are not in this room");
 	if (power_of_user(&st, ap->room.rv, cx->user) < power_for_event(&st, ap->room.rv, "m.room.canonical_alias", true))
 		return fail(cx, M_FORBIDDEN, "you may not change this room's aliases");
+	return M_OK;
+}
+
+/* The room's m.room.canonical_alias without an alias that is no more; NULL when it does not name it. */
+static struct json *
+without(struct arena *a, const struct json *content, const char *alias)
+{
+	const struct json *alt = json_get(content, "alt_aliases");
+	struct json *name = json_new_esc(a, alias), *c = json_copy(a, content), *rest = json_new_arr(a);
+	bool found = json_get(c, "alias") != NULL && json_equal(json_get(c, "alias"), name);
+
+	if (found)
+		json_del(c, "alias");
+	for (size_t i = 0; json_is(alt, JSON_ARR) && i < alt->u.arr.n; i++)
+		if (!json_equal(alt->u.arr.v[i], name))
+			json_push(a, rest, alt->u.arr.v[i]);
+	if (json_is(alt, JSON_ARR) && rest->u.arr.n < alt->u.arr.n) {
+		found = true;
+		json_del(c, "alt_aliases");
+		if (rest->u.arr.n > 0)
+			json_set(a, c, "alt_aliases", rest);
+	}
+	return found ? c : NULL;
+}
+
+/* A deleted alias also leaves the room's state, if its user may change that; if not, it is deleted all the same. */
+static enum err
+forget_alias(struct append *ap, const char *alias)
+{
+	const struct slot *s = append_state(ap, "m.room.canonical_alias", "");
+	struct draft d = { .type = "m.room.canonical_alias", .state_key = "" };
+	enum err e;
+
+	if (s == NULL || (d.content = without(ap->cx->a, s->ev->content, alias)) == NULL)
+		return M_OK;
+	if ((e = append_event(ap, &d, NULL)) != M_OK)
+		return e == M_FORBIDDEN ? M_OK : e;
+	append_close(ap);
 	return M_OK;
 }
 
@@ -98,7 +139,8 @@ alias_delete(struct ctx *cx, const char *alias)
 		return e;
 	if (r.n == 0)
 		return fail(cx, M_NOT_FOUND, "there is no such room alias");
-	if (db_i64(&r, 1) != cx->user_nid && (e = may_name_room(cx, db_text(&r, 0), &ap)) != M_OK)
+	if ((e = open_room(cx, db_text(&r, 0), &ap)) != M_OK ||
+	    (db_i64(&r, 1) != cx->user_nid && (e = may_name_room(cx, &ap)) != M_OK) || (e = forget_alias(&ap, alias)) != M_OK)
 		return e;
 	return db_exec(cx, NULL, &alias_delete_row, P_TEXT(alias));
 }
@@ -144,7 +186,8 @@ directory_set(struct ctx *cx, const char *room, bool public)
 	bool was;
 	enum err e;
 
-	if ((e = directory_get(cx, room, &was)) != M_OK || (e = may_name_room(cx, room, &ap)) != M_OK)
+	if ((e = directory_get(cx, room, &was)) != M_OK || (e = open_room(cx, room, &ap)) != M_OK ||
+	    (e = may_name_room(cx, &ap)) != M_OK)
 		return e;
 	return db_exec(cx, NULL, &alias_directory_set, P_I64(ap.room.nid), P_BOOL(public));
 }

@@ -211,7 +211,7 @@ read_find(struct ctx *cx, const char *room, const char *event_id, struct room_ac
 	enum err e;
 
 	if ((e = access_open(cx, room, acc)) != M_OK)
-		return e == M_FORBIDDEN ? fail(cx, M_NOT_FOUND, "there is no such event, or it is not for you") : e;
+		return e;
 	visibility_queue(cx, &spans, &cx->user_nid, &acc->room, 1);
 	db_queue(cx, &r, DB_ANY, &read_one, P_TEXT(event_id), P_I64(acc->room));
 	if ((e = db_run(cx)) != M_OK)
@@ -247,7 +247,7 @@ read_event(struct ctx *cx, const char *room, const char *event_id, struct json_o
 	enum err e;
 
 	if ((e = read_find(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
-		return e;
+		return e == M_FORBIDDEN ? fail(cx, M_NOT_FOUND, "there is no such event, or it is not for you") : e;
 	return write_one(cx, &acc, &vis, &ev, o, NULL);
 }
 

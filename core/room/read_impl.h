@@ -26,7 +26,7 @@ enum err read_bundle(struct ctx *cx, const struct room_access *acc, const struct
     struct room_event *ev, size_t n);
 enum err page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char *key);
 
-/* An event for the reader; M_NOT_FOUND when there is none, or not for him. */
+/* An event for the reader; M_NOT_FOUND when there is none, or not for him; M_FORBIDDEN: the whole room is not. */
 enum err read_find(struct ctx *cx, const char *room, const char *event_id, struct room_access *acc, struct visibility *vis,
     struct room_event *ev);
 

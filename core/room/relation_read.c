@@ -139,8 +139,9 @@ relations_list(struct ctx *cx, const char *room, const char *event_id, const str
 	int64_t rel_type, type, last = 0;
 	enum err e;
 
-	if ((e = read_find(cx, room, event_id, &l.acc, &l.vis, &parent)) != M_OK || (e = take_range(cx, &l, q)) != M_OK ||
-	    (e = take_types(cx, q, &rel_type, &type)) != M_OK)
+	if ((e = read_find(cx, room, event_id, &l.acc, &l.vis, &parent)) != M_OK)
+		return e == M_FORBIDDEN ? fail(cx, M_NOT_FOUND, "there is no such event, or it is not for you") : e;
+	if ((e = take_range(cx, &l, q)) != M_OK || (e = take_types(cx, q, &rel_type, &type)) != M_OK)
 		return e;
 	ignored_list_queue(cx, &ignored);
 	queue_list(cx, &r, &l, q, parent.nid, rel_type, type);

@@ -1,4 +1,5 @@
 /* fcgi/client/messages.c - Rooms / Getting events for a room: timelines and single events. */
+#include "core/room/at_time.h"
 #include "core/room/read.h"
 #include "core/sync/filter.h"
 #include "fcgi/client/client.h"
@@ -44,6 +45,23 @@ cl_get_room_events(struct req *r)
 	if ((e = req_query_int(r, "limit", 1, INT64_MAX, READ_LIMIT, &q.limit)) != M_OK || (e = take_filter(r, &q.filter)) != M_OK)
 		return e;
 	return read_messages(&r->cx, req_param(r, "roomId"), &q, &r->out);
+}
+
+/* GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event */
+enum err
+cl_get_event_by_timestamp(struct req *r)
+{
+	const char *dir = req_query(r, "dir");
+	int64_t ts;
+	enum err e;
+
+	if (dir == NULL || req_query(r, "ts") == NULL)
+		return fail(&r->cx, M_MISSING_PARAM, "ts or dir is missing");
+	if (strcmp(dir, "b") != 0 && strcmp(dir, "f") != 0)
+		return fail(&r->cx, M_INVALID_PARAM, "dir is b or f");
+	if ((e = req_query_int(r, "ts", INT64_MIN, INT64_MAX, 0, &ts)) != M_OK)
+		return e;
+	return at_time_find(&r->cx, req_param(r, "roomId"), ts, *dir == 'b', &r->out);
 }
 
 /* GET /_matrix/client/v3/rooms/{roomId}/event/{eventId} */
