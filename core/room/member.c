@@ -282,7 +282,7 @@ refresh_one(struct ctx *cx, const char *room)
 	    json_equal(json_get(d.content, "avatar_url"), json_get(now->ev->content, "avatar_url")))
 		return M_OK;
 	if ((e = append_event(&ap, &d, NULL)) != M_OK)
-		return e == M_FORBIDDEN ? M_OK : e;	/* a room may forbid it: its copy stays old */
+		return e == M_FORBIDDEN || e == M_TOO_LARGE ? M_OK : e;	/* a room may forbid it, an event not hold it: its copy stays old */
 	append_close(&ap);
 	return M_OK;
 }

@@ -47,7 +47,7 @@ relation_want(struct append *ap, const struct draft *d)
 	ap->rel = arena_zalloc(a, sizeof *ap->rel);
 	*ap->rel = (struct relation){ .rel_type = type, .target = target, .target_nid = -1, .target_thread = -1 };
 	if (strcmp(type, "m.annotation") == 0)
-		ap->rel->key = json_get_esc(a, rel, "key");
+		ap->rel->key = short_string(a, rel, "key");	/* it stands in an index; with a longer one nothing is compared */
 	names_add(&ap->names, type);
 	ap->rel_draft = d;
 }

@@ -181,6 +181,19 @@ Test(room_member, refresh)
 	check_rooms();
 }
 
+/* A name that no event holds keeps no other room, and no later name, from being taken over. */
+Test(room_member, refresh_with_a_name_too_long)
+{
+	struct ctx *a = user("alice");
+	int64_t last;
+
+	make_room(a, "{}");
+	sql("INSERT INTO profile (usr, key, value) VALUES (%lld, 'displayname', to_json(repeat('x', 65400))::text)", (long long)a->user_nid);
+	OK(a, TX_RW, member_refresh(a, 0, &last));
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE type = 2"), 1);
+	check_rooms();
+}
+
 Test(room_member, guests)
 {
 	struct ctx *a = user("alice"), *g = user("guest");

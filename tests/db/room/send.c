@@ -276,3 +276,24 @@ Test(room_state, server_keys_of_member_events_are_dropped)
 	cr_expect_str_eq(sql("SELECT content FROM event WHERE id = '%s'", id), "{\"displayname\":\"A\",\"membership\":\"join\"}");
 	check_rooms();
 }
+
+/* A reaction may say anything; only what fits an index is compared with what the sender said before. */
+Test(room_send, a_reaction_with_a_long_key)
+{
+	struct ctx *a = user("alice");
+	const char *room = make_room(a, PUBLIC), *target = say(a, room, "x"), *id;
+	char key[9001];
+	uint64_t x = 88172645463325252u;
+
+	for (size_t i = 0; i < sizeof key - 1; i++) {	/* nothing that compresses */
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		key[i] = (char)('0' + x % 75);
+		if (key[i] == '\\')
+			key[i] = '_';
+	}
+	key[sizeof key - 1] = '\0';
+	for (int i = 0; i < 2; i++)
+		OK(a, TX_RW, room_send(a, room, "m.reaction", parse(a, arena_printf(a->a,
+		    "{\"m.relates_to\":{\"rel_type\":\"m.annotation\",\"event_id\":\"%s\",\"key\":\"%s\"}}", target, key)), &none, &id));
+	cr_expect_eq(sql_int("SELECT count(*) FROM event_relation"), 2);
+}
