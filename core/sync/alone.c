@@ -2,22 +2,28 @@
  * core/sync/alone.c - one request that needs more than one load: an initial sync,
  * a token older than the ring, a room newly joined or left, a timeline that is filtered far down.
  *
- * Rooms go through in pieces of PIECE, each with memory of its own, so that a
- * client of 5,000 rooms costs a worker no more than its answer and one piece.
+ * Rooms go through in pieces, of PIECE rooms or about PIECE_EVENTS events, each with
+ * memory of its own, so that a client of 5,000 rooms, or of fifty with ten thousand
+ * members, costs a worker no more than its answer and one piece.
  */
 #include "core/room/relation.h"
 #include "core/sync/impl.h"
 #include "core/user/push_rules.h"
 
 #define PIECE 50
+#define PIECE_EVENTS 20000
+#define WEIGHT 50		/* events of a room beside its members, roughly */
 #define LIM_FILTERED 50		/* events looked at first when some may be hidden */
 
 #define MEMBER_COLS									\
 	"m.room, m.membership, m.event, m.room_pos, m.pos, m.sender, m.joined_pos, m.stripped, m.oob_pdu, m.forgotten,"	\
-	" (SELECT body FROM name WHERE nid = m.sender) FROM local_member m WHERE m.usr = $1"
+	" (SELECT body FROM name WHERE nid = m.sender), (SELECT joined FROM room WHERE nid = m.room)"	\
+	" FROM local_member m WHERE m.usr = $1"
 STMT(sync_my_members, "SELECT " MEMBER_COLS " AND NOT m.forgotten");
 STMT(sync_my_members_new, "SELECT " MEMBER_COLS " AND NOT m.forgotten AND (m.pos >= $2 OR m.pos = ANY($3))");
 STMT(sync_my_members_of, "SELECT " MEMBER_COLS " AND NOT m.forgotten AND m.room = ANY($2)");
+STMT(sync_my_sizes,
+    "SELECT room, (SELECT joined FROM room WHERE nid = m.room) FROM local_member m WHERE usr = $1 AND membership = 2 ORDER BY room");
 /* A probe per room; as an array, because joined plainly it costs forty times that. */
 STMT(sync_my_rooms_new,
     "SELECT nid FROM room WHERE nid = ANY(ARRAY(SELECT room FROM local_member WHERE usr = $1 AND membership = 2))"
@@ -30,6 +36,8 @@ struct changes {
 	size_t nmembers;
 	int64_t *rooms;		/* joined rooms to look at */
 	size_t nrooms, cap;
+	int64_t *sized, *size;	/* full_state: the joined rooms, ascending, and how many members they have */
+	size_t nsized;
 };
 
 static void
@@ -40,7 +48,35 @@ take_members(struct arena *a, struct rows *r, struct changes *c)
 		c->members[c->nmembers++] = (struct sync_member){ .room = db_i64(r, 0),
 		    .membership = (enum membership)db_i64(r, 1), .event = db_i64(r, 2), .room_pos = db_i64(r, 3),
 		    .pos = db_i64(r, 4), .sender = db_i64(r, 5), .joined_pos = db_i64(r, 6), .stripped = db_text(r, 7),
-		    .oob_pdu = db_text(r, 8), .forgotten = db_bool(r, 9), .sender_id = db_text(r, 10) };
+		    .oob_pdu = db_text(r, 8), .forgotten = db_bool(r, 9), .sender_id = db_text(r, 10),
+		    .size = db_i64(r, 11) };
+}
+
+static void
+take_sizes(struct arena *a, struct rows *r, struct changes *c)
+{
+	c->sized = arena_alloc(a, ((size_t)r->n + 1) * sizeof *c->sized);
+	c->size = arena_alloc(a, ((size_t)r->n + 1) * sizeof *c->size);
+	while (db_next(r)) {
+		c->sized[c->nsized] = db_i64(r, 0);
+		c->size[c->nsized++] = db_i64(r, 1);
+	}
+}
+
+static int64_t
+size_of(const struct changes *c, int64_t room)
+{
+	size_t lo = 0, hi = c->nsized;
+
+	while (lo < hi) {
+		size_t mid = (lo + hi) / 2;
+
+		if (c->sized[mid] < room)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < c->nsized && c->sized[lo] == room ? c->size[lo] : 0;
 }
 
 static void
@@ -77,7 +113,7 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 {
 	struct ctx *cx = run->cx;
 	int64_t user = q->w->user_nid;
-	struct rows members = { 0 }, rooms = { 0 }, live = { 0 }, data = { 0 }, ignored = { 0 };
+	struct rows sizes = { 0 }, members = { 0 }, rooms = { 0 }, live = { 0 }, data = { 0 }, ignored = { 0 };
 	size_t i;
 	enum err e;
 
@@ -96,10 +132,13 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 		data_queue(cx, &data, &user, 1, q->initial ? 0 : position_lo(&q->since));
 	if (!q->ignored_known)
 		ignored_queue(cx, &ignored, &user, 1);
+	if (q->w->full_state && !q->initial)
+		db_queue(cx, &sizes, DB_ANY, &sync_my_sizes, P_I64(user));
 	if ((e = db_run(cx)) != M_OK)
 		return e;
 	q->ndata = 0;
 	take_members(cx->a, &members, c);
+	take_sizes(cx->a, &sizes, c);
 	data_take(cx, &data, q);
 	ignored_take(run, &ignored, q);
 	if (q->initial)
@@ -133,10 +172,13 @@ shows_left(const struct sync_req *q, const struct sync_member *m)
 }
 
 static void
-add_job(struct sync_req *q, int64_t room, enum section s, const struct sync_member *m, bool fresh)
+add_job(struct sync_req *q, int64_t room, enum section s, const struct sync_member *m, bool fresh, int64_t size)
 {
-	q->jobs[q->njobs++] = (struct sync_job){ .room_nid = room, .section = s, .member = m, .fresh = fresh,
+	struct sync_job *j = &q->jobs[q->njobs++];
+
+	*j = (struct sync_job){ .room_nid = room, .section = s, .member = m, .fresh = fresh,
 	    .full = fresh || (q->w->full_state && s == SECT_JOIN) };
+	j->weight = WEIGHT + (j->full && !q->f->state.lazy_members ? size : 0);
 }
 
 static void
@@ -146,19 +188,19 @@ member_job(struct sync_req *q, const struct sync_member *m)
 
 	switch (m->membership) {
 	case MEM_JOIN:
-		add_job(q, m->room, SECT_JOIN, NULL, fresh);
+		add_job(q, m->room, SECT_JOIN, NULL, fresh, m->size);
 		break;
 	case MEM_INVITE:
 		if (!m->sender_id || !ignores(q, m->sender_id))
-			add_job(q, m->room, SECT_INVITE, m, false);
+			add_job(q, m->room, SECT_INVITE, m, false, m->size);
 		break;
 	case MEM_KNOCK:
-		add_job(q, m->room, SECT_KNOCK, m, false);
+		add_job(q, m->room, SECT_KNOCK, m, false, m->size);
 		break;
 	case MEM_LEAVE:
 	case MEM_BAN:
 		if (shows_left(q, m))
-			add_job(q, m->room, SECT_LEAVE, m, fresh);
+			add_job(q, m->room, SECT_LEAVE, m, fresh, m->size);
 		break;
 	case MEM_NONE:
 		break;
@@ -191,7 +233,7 @@ make_jobs(struct arena *a, struct sync_req *q, struct changes *c)
 	nid_sort(c->rooms, c->nrooms);
 	for (i = 0; i < c->nrooms; i++)
 		if ((i == 0 || c->rooms[i] != c->rooms[i - 1]) && !nid_in(done, c->nmembers, c->rooms[i]))
-			add_job(q, c->rooms[i], SECT_JOIN, NULL, false);
+			add_job(q, c->rooms[i], SECT_JOIN, NULL, false, size_of(c, c->rooms[i]));
 	qsort(q->jobs, q->njobs, sizeof *q->jobs, by_section);
 }
 
@@ -437,11 +479,22 @@ piece_run(struct piece *p)
 	return M_OK;
 }
 
+static size_t
+piece_size(const struct sync_req *q, size_t from)
+{
+	int64_t weight = q->jobs[from].weight;
+	size_t n = 1;
+
+	while (from + n < q->njobs && n < PIECE && weight + q->jobs[from + n].weight <= PIECE_EVENTS)
+		weight += q->jobs[from + n++].weight;
+	return n;
+}
+
 enum err
 sync_alone(struct sync_run *run, struct sync_req *q)
 {
 	struct changes c;
-	size_t i;
+	size_t i, n;
 	enum err e;
 
 	if ((e = find_changes(run, q, &c)) != M_OK)
@@ -450,12 +503,12 @@ sync_alone(struct sync_run *run, struct sync_req *q)
 	if ((e = presence_alone(run, q)) != M_OK)
 		return e;
 	answer_open(run, q);
-	for (i = 0; i < q->njobs && e == M_OK; i += PIECE) {
+	for (i = 0; i < q->njobs && e == M_OK; i += n) {
 		struct ctx cx = *run->cx;
 		struct sync_run part = *run;
-		struct piece p = { .run = &part, .q = q, .jobs = q->jobs + i,
-		    .n = q->njobs - i < PIECE ? q->njobs - i : PIECE };
+		struct piece p = { .run = &part, .q = q, .jobs = q->jobs + i };
 
+		p.n = n = piece_size(q, i);
 		cx.a = arena_new();
 		part.cx = &cx;
 		e = piece_run(&p);

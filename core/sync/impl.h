@@ -88,6 +88,7 @@ struct sync_member {
 	int64_t room;
 	enum membership membership;
 	int64_t event, room_pos, pos, sender, joined_pos;	/* 0: NULL */
+	int64_t size;		/* the room's joined members */
 	const char *stripped, *oob_pdu, *sender_id;
 	bool forgotten;
 };
@@ -99,6 +100,7 @@ struct sync_job {
 	bool fresh;		/* the stay began after since: the timeline is what the reader may see of the newest events */
 	bool full;		/* all state, not what changed */
 	const struct sync_member *member;	/* invite, knock, leave */
+	int64_t weight;		/* how many events it may take to load, roughly */
 	const struct visibility *vis;	/* NULL: was joined all the time */
 	/* picked */
 	struct sync_event **shown;	/* oldest first */

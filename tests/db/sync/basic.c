@@ -316,6 +316,31 @@ Test(sync, full_state_answers_at_once_with_all_state_and_only_new_events)
 	cr_expect_eq(at(room_in(a->last, "join", room), "state/events")->u.arr.n, 7);
 }
 
+/* More than one piece is loaded at a time. */
+Test(sync, many_rooms)
+{
+	struct client *a = client_new("a"), *lazy = client_again(a);
+	const char *room[130];
+	size_t i, n = sizeof room / sizeof *room;
+
+	for (i = 0; i < n; i++)
+		room[i] = client_room(a, ROOM);
+	lazy->filter = "{\"room\":{\"state\":{\"lazy_load_members\":true},\"timeline\":{\"limit\":1}}}";
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_assert_eq(client_sync(lazy), M_OK);
+	cr_expect_eq(a->rooms->u.obj.n, n);
+	cr_expect_eq(lazy->rooms->u.obj.n, n);
+	cr_assert_eq(client_full(a, true), M_OK);
+	for (i = 0; i < n; i++) {
+		cr_expect_eq(at(room_in(a->last, "join", room[i]), "state/events")->u.arr.n, 7);
+		cr_expect_eq(json_get(json_get(lazy->rooms, room[i]), "state")->u.obj.n, 7);
+		client_say(a, room[i], "x");
+	}
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_eq(at(a->last, "rooms/join")->u.obj.n, n);
+	cr_expect_eq(client_sync(a), E_PARK);
+}
+
 Test(sync, a_session_that_has_ended_is_told)
 {
 	struct client *a = client_new("a");
