@@ -182,7 +182,9 @@ attempt(struct req *r, const char *authorization, const char *body_fault_text)
 	if (e == M_OK || e == E_REPLY_READY) {
 		enum err committed = r->route->tx == TX_NONE ? M_OK : db_commit(cx);
 
-		return committed == M_OK ? e : committed;
+		if (committed == M_OK)
+			return e;
+		e = committed;		/* the writes travel with COMMIT: what is wrong with them is told here */
 	}
 	db_rollback(cx);
 	return e;

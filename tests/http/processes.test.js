@@ -254,6 +254,30 @@ describe("processes", () => {
 		assert.equal((await fastcgi.request(socket, "GET", "/_matrix/client/versions")).status, 200);
 	});
 
+	// Most writes travel with COMMIT, so it is there that a deadlock or a fault shows itself.
+	test("a transaction that fails at its COMMIT is tried again, or refused, and the worker goes on", async () => {
+		const { alice, room } = await aliceInRoom(server);
+		const workers = pids(server, "web");
+		server.sql(`CREATE SEQUENCE hearth.test_faults;
+			CREATE FUNCTION hearth.test_fault() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER SET search_path = hearth AS $$ BEGIN
+				IF NEW.content LIKE '%always%' OR NEW.content LIKE '%twice%' AND nextval('test_faults') <= 2 THEN
+					RAISE EXCEPTION 'a test' USING ERRCODE = 'deadlock_detected';
+				ELSIF NEW.content LIKE '%fault%' THEN
+					RAISE EXCEPTION 'a test' USING ERRCODE = 'data_exception';
+				END IF;
+				RETURN NEW;
+			END $$;
+			CREATE TRIGGER test_fault BEFORE INSERT ON hearth.event FOR EACH ROW EXECUTE FUNCTION hearth.test_fault()`);
+		const send = (body) => request(server, "PUT", `/_matrix/client/v3/rooms/${enc(room)}/send/m.room.message/${unique("t")}`, { token: alice.token, body: { body } });
+		assert.equal((await send("twice")).status, 200);
+		assert.equal((await send("always")).status, 503);
+		assert.equal((await send("fault")).status, 500);
+		server.sql("DROP FUNCTION hearth.test_fault CASCADE; DROP SEQUENCE hearth.test_faults");
+		for (let i = 0; i < 6; i++) assert.equal((await send(`m${i}`)).status, 200);
+		assert.deepEqual(pids(server, "web"), workers);
+		assert.deepEqual((await messages(alice, room)).map((e) => e.content.body).reverse(), ["twice", "m0", "m1", "m2", "m3", "m4", "m5"]);
+	});
+
 	test("a change by hand in psql reaches who waits", async () => {
 		const { alice } = await aliceInRoom(server);
 		await alice.ok("PUT", `/_matrix/client/v3/user/${enc(alice.userId)}/account_data/org.example.x`, { v: 1 });
