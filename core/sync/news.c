@@ -33,7 +33,7 @@ STMT(news_tail,
     TAIL("usr * 2 + 1", "account_data WHERE true") " UNION ALL "
     /* A private receipt is its user's alone; going on typing is no news (core/live/typing.h). */
     TAIL("CASE WHEN kind = 2 THEN usr * 2 + 1 ELSE room * 2 END", "receipt WHERE true") " UNION ALL "
-    TAIL("CASE WHEN start = pos OR until <= $3 THEN room * 2 ELSE 0 END", "typing WHERE true") " UNION ALL "
+    TAIL("CASE WHEN start >= $1 OR start = ANY($2) OR until <= $3 THEN room * 2 ELSE 0 END", "typing WHERE true") " UNION ALL "
     /* Presence wakes its user's other devices and small rooms; others see it with their next answer. */
     "SELECT k.key, p.pos FROM (SELECT usr, pos FROM presence WHERE pos = ANY($2)"
     "		UNION ALL (SELECT usr, pos FROM presence WHERE pos >= $1 ORDER BY pos) LIMIT 100) p"

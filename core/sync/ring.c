@@ -55,7 +55,7 @@ STMT(ring_tail,
     TAIL("2", "room, usr, membership::bigint", "local_member WHERE true") " UNION ALL "
     TAIL("3", "room, usr, (type = 'm.ignored_user_list')::int::bigint", "account_data WHERE true") " UNION ALL "
     TAIL("4", "room, usr, (kind = 2)::int::bigint", "receipt WHERE true") " UNION ALL "
-    TAIL("CASE WHEN start = pos OR until <= $3 THEN 5 ELSE 6 END", "room, usr, until", "typing WHERE true") " UNION ALL "
+    TAIL("CASE WHEN start >= $1 OR start = ANY($2) OR until <= $3 THEN 5 ELSE 6 END", "room, usr, until", "typing WHERE true") " UNION ALL "
     TAIL("7", "0::bigint, usr, 0::bigint", "presence WHERE true"));
 STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
 
