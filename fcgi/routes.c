@@ -58,9 +58,14 @@ const struct route routes[] = {
 	/* ---- Push Rules */
 	{ GET, C3 "/pushrules/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules, "getPushRules" },
 	{ GET, C3 "/pushrules/global/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules_global, "getPushRulesGlobal" },
+	{ GET, C3 "/pushrules/global/{kind}/",		USER, R_FREE, TX_NONE, 0, cl_get_push_rules_kind, "" },
 	{ GET, C3 "/pushrules/global/{kind}/{ruleId}",	USER, R_FREE, TX_NONE, 0, cl_get_push_rule, "getPushRule" },
 	{ GET, C3 "/pushrules/global/{kind}/{ruleId}/actions", USER, R_FREE, TX_NONE, 0, cl_get_push_rule_actions, "getPushRuleActions" },
 	{ GET, C3 "/pushrules/global/{kind}/{ruleId}/enabled", USER, R_FREE, TX_NONE, 0, cl_is_push_rule_enabled, "isPushRuleEnabled" },
+	{ PUT, C3 "/pushrules/global/{kind}/{ruleId}",	USER, R_WRITE, TX_RW, 64, cl_set_push_rule, "setPushRule" },
+	{ DEL, C3 "/pushrules/global/{kind}/{ruleId}",	USER, R_FREE, TX_RW, 0, cl_delete_push_rule, "deletePushRule" },
+	{ PUT, C3 "/pushrules/global/{kind}/{ruleId}/actions", USER, R_FREE, TX_RW, 64, cl_set_push_rule_actions, "setPushRuleActions" },
+	{ PUT, C3 "/pushrules/global/{kind}/{ruleId}/enabled", USER, R_FREE, TX_RW, 64, cl_set_push_rule_enabled, "setPushRuleEnabled" },
 
 	/* ---- Syncing */
 	{ GET, C3 "/sync",				GUEST, R_FREE, TX_NONE, 0, cl_sync, "sync" },

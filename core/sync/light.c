@@ -3,6 +3,7 @@
  * in are loaded once, in one round trip that takes COMMIT along; the rest is plain C per request.
  */
 #include "core/sync/impl.h"
+#include "core/user/push_rules.h"
 
 #define LIM_FILTERED 30		/* events looked at when the filter may drop some */
 
@@ -26,6 +27,15 @@ data_queue(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, int64
 		db_queue(cx, r, DB_ANY, &sync_data_new, P_I64S(users, n), P_I64(lo));
 }
 
+/* Of push rules only the user's differences are stored. */
+static const char *
+data_content(struct arena *a, struct rows *r, const char *user)
+{
+	if (db_i64(r, 1) == 0 && strcmp(db_text(r, 2), "m.push_rules") == 0)
+		return push_rules_merge(a, user, db_text(r, 3));
+	return db_text(r, 3);
+}
+
 void
 data_take(struct ctx *cx, struct rows *r, struct sync_req *q)
 {
@@ -37,7 +47,7 @@ data_take(struct ctx *cx, struct rows *r, struct sync_req *q)
 	while (db_next(r))
 		if (db_i64(r, 0) == q->w->user_nid && (q->initial || position_new(&q->since, db_i64(r, 4))))
 			q->data[q->ndata++] = (struct sync_data){ .room = db_i64(r, 1), .type = db_text(r, 2),
-			    .content = db_text(r, 3), .pos = db_i64(r, 4) };
+			    .content = data_content(cx->a, r, q->w->user), .pos = db_i64(r, 4) };
 	r->i = before;		/* the next request reads the same rows */
 }
 

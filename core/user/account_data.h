@@ -20,4 +20,11 @@ enum err account_data_set(struct ctx *cx, const char *room, const char *type, co
 /* TX_RW. Until its end nobody else changes account data of cx->user by way of this function: for changes that read first. */
 enum err account_data_hold(struct ctx *cx);
 
+/*
+ * For the modules that keep what they manage as global account data (push rules), TX_RW: what is stored, NULL for nothing, held
+ * as by account_data_hold() and against whoever locks the row; and storing without the check for protected types.
+ */
+enum err account_data_stored(struct ctx *cx, const char *type, const char **content);
+enum err account_data_store(struct ctx *cx, const char *type, const char *content);
+
 #endif

@@ -93,11 +93,83 @@ push_rules_of(struct arena *a, const char *user)
 	return b.s;
 }
 
-const char *
-push_rules_default(struct ctx *cx)
+static const char *const kinds[] = { "override", "content", "room", "sender", "underride" };
+
+bool
+push_rules_kind(const char *kind)
 {
-	return push_rules_of(cx->a, cx->user);
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		if (strcmp(kind, kinds[i]) == 0)
+			return true;
+	return false;
 }
+
+/* ---- merging */
+
+static bool
+is_own(const struct json *rule)
+{
+	const struct json *id = json_get(rule, "rule_id");
+
+	return json_is(id, JSON_STR) && id->u.str.n > 0 && *id->u.str.s != '.';
+}
+
+/* A predefined rule as the user wants it. */
+static struct json *
+changed(struct arena *a, struct json *rule, const struct json *stored)
+{
+	const struct json *id = json_get(rule, "rule_id"), *other;
+
+	for (size_t i = 0; json_is(stored, JSON_ARR) && i < stored->u.arr.n; i++) {
+		const struct json *mine = stored->u.arr.v[i];
+		struct json *enabled = json_get(mine, "enabled"), *actions = json_get(mine, "actions");
+
+		if ((other = json_get(mine, "rule_id")) == NULL || !json_equal(id, other))
+			continue;
+		rule = json_copy(a, rule);
+		if (json_is(enabled, JSON_BOOL))
+			json_set(a, rule, "enabled", enabled);
+		if (json_is(actions, JSON_ARR))
+			json_set(a, rule, "actions", actions);
+		break;
+	}
+	return rule;
+}
+
+/* "They operate at a lower priority than user-defined rules, except for the .m.rule.master rule" */
+static struct json *
+merged(struct arena *a, const struct json *predefined, const struct json *stored, bool master)
+{
+	struct json *all = json_new_arr(a);
+	size_t i;
+
+	if (master)
+		json_push(a, all, changed(a, predefined->u.arr.v[0], stored));
+	for (i = 0; json_is(stored, JSON_ARR) && i < stored->u.arr.n; i++)
+		if (is_own(stored->u.arr.v[i]))
+			json_push(a, all, stored->u.arr.v[i]);
+	for (i = master; i < predefined->u.arr.n; i++)
+		json_push(a, all, changed(a, predefined->u.arr.v[i], stored));
+	return all;
+}
+
+const char *
+push_rules_merge(struct arena *a, const char *user, const char *stored)
+{
+	const char *text = push_rules_of(a, user);
+	struct json *all, *mine, *global;
+
+	if (stored == NULL || json_parse(a, stored, strlen(stored), &mine) != JSON_OK)
+		return text;
+	json_parse(a, text, strlen(text), &all);
+	global = json_get(all, "global");
+	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+		json_set(a, global, kinds[i], merged(a, json_get(global, kinds[i]),
+		    json_get(json_get(mine, "global"), kinds[i]), strcmp(kinds[i], "override") == 0));
+	return json_canonical_str(a, all, NULL);
+}
+
+/* ---- reading */
 
 enum err
 push_rules_get(struct ctx *cx, struct json **out)
@@ -113,21 +185,28 @@ push_rules_get(struct ctx *cx, struct json **out)
 }
 
 enum err
-push_rule_get(struct ctx *cx, const char *kind, const char *rule_id, struct json **out)
+push_rules_get_kind(struct ctx *cx, const char *kind, struct json **out)
 {
-	static const char *const kinds[] = { "override", "content", "room", "sender", "underride" };
-	struct json *all, *rules = NULL;
-	bool known = false;
+	struct json *all;
 	enum err e;
 
-	for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-		known |= strcmp(kind, kinds[i]) == 0;
-	if (!known)
+	if (!push_rules_kind(kind))
 		return fail(cx, M_INVALID_PARAM, "no such kind of push rule");
 	if ((e = push_rules_get(cx, &all)) != M_OK)
 		return e;
-	rules = json_get(json_get(all, "global"), kind);
-	for (size_t i = 0; json_is(rules, JSON_ARR) && i < rules->u.arr.n; i++) {
+	*out = json_get(json_get(all, "global"), kind);
+	return M_OK;
+}
+
+enum err
+push_rule_get(struct ctx *cx, const char *kind, const char *rule_id, struct json **out)
+{
+	struct json *rules;
+	enum err e;
+
+	if ((e = push_rules_get_kind(cx, kind, &rules)) != M_OK)
+		return e;
+	for (size_t i = 0; i < rules->u.arr.n; i++) {
 		const char *id = json_get_esc(cx->a, rules->u.arr.v[i], "rule_id");
 
 		if (id != NULL && strcmp(id, rule_id) == 0) {

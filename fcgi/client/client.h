@@ -25,6 +25,7 @@ handler_fn cl_get_account_data, cl_set_account_data, cl_get_account_data_per_roo
 handler_fn cl_get_room_tags, cl_set_room_tag, cl_delete_room_tag;
 handler_fn cl_define_filter, cl_get_filter;
 handler_fn cl_get_push_rules, cl_get_push_rules_global, cl_get_push_rule, cl_get_push_rule_actions, cl_is_push_rule_enabled;
+handler_fn cl_get_push_rules_kind, cl_set_push_rule, cl_delete_push_rule, cl_set_push_rule_enabled, cl_set_push_rule_actions;
 
 /* ---- misc.c, wellknown.c */
 handler_fn cl_get_versions, cl_get_turn_server, cl_get_protocols, cl_get_wellknown;

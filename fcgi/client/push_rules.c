@@ -1,4 +1,4 @@
-/* fcgi/client/push_rules.c - Push Rules: reading them. */
+/* fcgi/client/push_rules.c - Push Rules: reading and changing them. */
 #include "core/user/push_rules.h"
 #include "fcgi/client/client.h"
 
@@ -25,6 +25,19 @@ cl_get_push_rules_global(struct req *r)
 	if ((e = push_rules_get(&r->cx, &all)) != M_OK)
 		return e;
 	json_value(&r->out, NULL, json_get(all, "global"));
+	return M_OK;
+}
+
+/* GET /_matrix/client/v3/pushrules/global/{kind}/ (in practice) */
+enum err
+cl_get_push_rules_kind(struct req *r)
+{
+	struct json *rules;
+	enum err e;
+
+	if ((e = push_rules_get_kind(&r->cx, req_param(r, "kind"), &rules)) != M_OK)
+		return e;
+	json_value(&r->out, NULL, rules);
 	return M_OK;
 }
 
@@ -75,4 +88,47 @@ cl_get_push_rule_actions(struct req *r)
 	json_value(&r->out, "actions", json_get(rule, "actions"));
 	json_end(&r->out);
 	return M_OK;
+}
+
+/* PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId} */
+enum err
+cl_set_push_rule(struct req *r)
+{
+	enum err e = push_rule_put(&r->cx, req_param(r, "kind"), req_param(r, "ruleId"), r->body, req_query(r, "before"),
+	    req_query(r, "after"));
+
+	return e == M_OK ? reply_empty(r) : e;
+}
+
+/* DELETE /_matrix/client/v3/pushrules/global/{kind}/{ruleId} */
+enum err
+cl_delete_push_rule(struct req *r)
+{
+	enum err e = push_rule_delete(&r->cx, req_param(r, "kind"), req_param(r, "ruleId"));
+
+	return e == M_OK ? reply_empty(r) : e;
+}
+
+/* PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/enabled */
+enum err
+cl_set_push_rule_enabled(struct req *r)
+{
+	bool enabled;
+	enum err e;
+
+	if (json_get(r->body, "enabled") == NULL)
+		return fail(&r->cx, M_MISSING_PARAM, "missing enabled");
+	if ((e = body_opt_bool(r, "enabled", true, &enabled)) != M_OK ||
+	    (e = push_rule_enable(&r->cx, req_param(r, "kind"), req_param(r, "ruleId"), enabled)) != M_OK)
+		return e;
+	return reply_empty(r);
+}
+
+/* PUT /_matrix/client/v3/pushrules/global/{kind}/{ruleId}/actions */
+enum err
+cl_set_push_rule_actions(struct req *r)
+{
+	enum err e = push_rule_set_actions(&r->cx, req_param(r, "kind"), req_param(r, "ruleId"), json_get(r->body, "actions"));
+
+	return e == M_OK ? reply_empty(r) : e;
 }

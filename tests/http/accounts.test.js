@@ -388,6 +388,89 @@ test("push rules can be read", async () => {
 	assert.deepEqual(sync.account_data.events.find((e) => e.type === "m.push_rules").content, { global });
 });
 
+describe("push rules are changed", () => {
+	const rules = `${V3}/pushrules/global`, ids = async (user, kind) => (await user.ok("GET", `${rules}/${kind}/`)).map((r) => r.rule_id);
+	const put = (user, kind, id, body, query = "") => user.ok("PUT", `${rules}/${kind}/${enc(id)}${query}`, { actions: ["notify"], ...body });
+
+	test("made, ordered, altered, deleted", async () => {
+		const alice = await register(server);
+		await put(alice, "room", "!a:x");
+		await put(alice, "room", "!b:x");
+		assert.deepEqual(await ids(alice, "room"), ["!b:x", "!a:x"]);
+		await put(alice, "room", "!c:x", {}, `?before=${enc("!a:x")}`);
+		await put(alice, "room", "!d:x", {}, `?after=${enc("!b:x")}`);
+		assert.deepEqual(await ids(alice, "room"), ["!b:x", "!d:x", "!c:x", "!a:x"]);
+		await put(alice, "room", "!d:x", {}, `?before=${enc("!a:x")}&after=${enc("!b:x")}`);
+		assert.deepEqual(await ids(alice, "room"), ["!b:x", "!c:x", "!d:x", "!a:x"]);
+		await put(alice, "room", "!c:x", { actions: ["dont_notify", { set_tweak: "highlight" }] });
+		assert.deepEqual(await ids(alice, "room"), ["!b:x", "!c:x", "!d:x", "!a:x"]);
+		assert.deepEqual(await alice.ok("GET", `${rules}/room/${enc("!c:x")}`),
+			{ rule_id: "!c:x", default: false, enabled: true, actions: [{ set_tweak: "highlight" }] });
+		await alice.ok("DELETE", `${rules}/room/${enc("!b:x")}`);
+		await alice.fails(404, "M_NOT_FOUND", "DELETE", `${rules}/room/${enc("!b:x")}`);
+		assert.deepEqual(await ids(alice, "room"), ["!c:x", "!d:x", "!a:x"]);
+		assert.deepEqual(await ids(await register(server), "room"), []);
+	});
+
+	test("enabled and actions, also of predefined ones", async () => {
+		const alice = await register(server);
+		await put(alice, "content", "cake", { pattern: "cake*" });
+		await alice.ok("PUT", `${rules}/content/cake/enabled`, { enabled: false });
+		await put(alice, "content", "cake", { pattern: "pie" });
+		const { enabled, pattern } = await alice.ok("GET", `${rules}/content/cake`);
+		assert.deepEqual({ enabled, pattern }, { enabled: false, pattern: "pie" });
+		await alice.ok("PUT", `${rules}/override/.m.rule.master/enabled`, { enabled: true });
+		await alice.ok("PUT", `${rules}/underride/.m.rule.message/actions`, { actions: [{ set_tweak: "sound", value: "x" }] });
+		assert.deepEqual(await alice.ok("GET", `${rules}/override/.m.rule.master/enabled`), { enabled: true });
+		assert.deepEqual(await alice.ok("GET", `${rules}/underride/.m.rule.message/actions`), { actions: [{ set_tweak: "sound", value: "x" }] });
+		assert.equal((await ids(alice, "override")).length, 10);
+		await put(alice, "override", "mine");
+		assert.deepEqual((await ids(alice, "override")).slice(0, 3), [".m.rule.master", "mine", ".m.rule.suppress_notices"]);
+	});
+
+	test("what is refused changes nothing", async () => {
+		const alice = await register(server), good = { actions: ["notify"] };
+		const before = await alice.ok("GET", `${V3}/pushrules/`);
+		const refused = (code, status, path, body = good) => alice.fails(status, code, "PUT", `${rules}/${path}`, body);
+		await refused("M_INVALID_PARAM", 400, "nonsense/a");
+		for (const id of [".a", "a%2Fb", "a%5Cb", "a".repeat(256)])
+			await refused("M_INVALID_PARAM", 400, `override/${id}`);
+		await refused("M_MISSING_PARAM", 400, "override/a", {});
+		await refused("M_BAD_JSON", 400, "override/a", { actions: "notify" });
+		for (const action of ["shout", 1, {}, { set_tweak: 1 }])
+			await refused("M_INVALID_PARAM", 400, "override/a", { actions: [action] });
+		await refused("M_BAD_JSON", 400, "override/a", { ...good, conditions: {} });
+		for (const c of [1, {}, { kind: "event_match", key: "a" }, { kind: "event_property_is", key: "a", value: {} },
+			{ kind: "event_property_contains", key: "a", value: 1.5 }, { kind: "room_member_count", is: "=2" }, { kind: "sender_notification_permission" }])
+			await refused("M_INVALID_PARAM", 400, "override/a", { ...good, conditions: [c] });
+		await refused("M_MISSING_PARAM", 400, "content/a");
+		await refused("M_BAD_JSON", 400, "content/a", { ...good, pattern: 1 });
+		await refused("M_UNKNOWN", 400, "sender/a?before=b");
+		await refused("M_UNKNOWN", 400, "sender/a?after=a");
+		await refused("M_UNKNOWN", 400, "override/a?after=.m.rule.master");
+		await refused("M_NOT_FOUND", 404, "override/a/enabled", { enabled: true });
+		await refused("M_NOT_FOUND", 404, "content/.m.rule.contains_user_name/actions");
+		await refused("M_MISSING_PARAM", 400, "override/.m.rule.master/enabled", {});
+		await refused("M_BAD_JSON", 400, "override/.m.rule.master/enabled", { enabled: 1 });
+		await refused("M_INVALID_PARAM", 400, "override/.m.rule.master/actions", { actions: ["shout"] });
+		await alice.fails(400, "M_INVALID_PARAM", "DELETE", `${rules}/override/.m.rule.master`);
+		assert.deepEqual(await alice.ok("GET", `${V3}/pushrules/`), before);
+	});
+
+	test("a waiting sync hears of it, whole", async () => {
+		const alice = await register(server), all = (sync) => sync.account_data?.events.find((e) => e.type === "m.push_rules")?.content;
+		await alice.sync();
+		const waiting = alice.sync({ timeout: 20000 });
+		await put(alice, "sender", "@bob:x");
+		const heard = all(await waiting);
+		assert.deepEqual(heard, await alice.ok("GET", `${V3}/pushrules/`));
+		assert.deepEqual(heard.global.sender.map((r) => r.rule_id), ["@bob:x"]);
+		await alice.ok("PUT", `${rules}/sender/${enc("@bob:x")}/enabled`, { enabled: true });	/* no change, no news */
+		assert.equal(all(await alice.sync()), undefined);
+		assert.deepEqual(all(await alice.sync({ since: null })), heard);
+	});
+});
+
 describe("discovery", () => {
 	test("versions, capabilities, well-known", async () => {
 		const { versions, unstable_features } = await anyone.ok("GET", "/_matrix/client/versions");

@@ -5,7 +5,6 @@
 #include "core/user/account_data.h"
 #include "core/user/filter_store.h"
 #include "core/user/profile.h"
-#include "core/user/push_rules.h"
 #include "tests/db/harness.h"
 
 static struct ctx *cx;
@@ -114,19 +113,6 @@ Test(store, account_data_with_nul_and_news)
 	cr_assert_eq(account_data_get(cx, "!nowhere:localhost", "t", &text), M_NOT_FOUND);
 	cr_assert_eq(account_data_set(cx, NULL, "m.push_rules", parse(cx, "{}")), E_PROTECTED_TYPE);
 	cr_assert_eq(err_status(E_PROTECTED_TYPE), 405);
-}
-
-Test(store, push_rules_are_the_default_until_set)
-{
-	struct json *rule;
-
-	cr_assert_eq(push_rule_get(cx, "override", ".m.rule.master", &rule), M_OK);
-	cr_assert_eq(json_get_bool(rule, "enabled", true), false);
-	sql("INSERT INTO account_data (usr, type, content) VALUES (%lld, 'm.push_rules',"
-	    " '{\"global\":{\"override\":[{\"rule_id\":\".m.rule.master\",\"enabled\":true}]}}')", (long long)alice.nid);
-	cr_assert_eq(push_rule_get(cx, "override", ".m.rule.master", &rule), M_OK);
-	cr_assert_eq(json_get_bool(rule, "enabled", false), true);
-	cr_assert_eq(push_rule_get(cx, "underride", ".m.rule.message", &rule), M_NOT_FOUND);
 }
 
 static enum err

@@ -77,3 +77,47 @@ Test(push_rules, are_canonical_text)
 	cr_assert_eq(json_parse(a, text, strlen(text), &v), JSON_OK);
 	cr_assert_str_eq(text, json_canonical_str(a, v, NULL));
 }
+
+static const char *
+merge(const char *stored)
+{
+	return push_rules_merge(a, "@a:b", stored);
+}
+
+static struct json *
+merged(const char *stored, const char *kind)
+{
+	const char *text = merge(stored);
+	struct json *v;
+
+	cr_assert_eq(json_parse(a, text, strlen(text), &v), JSON_OK);
+	cr_assert_str_eq(text, json_canonical_str(a, v, NULL));
+	return json_get(json_get(v, "global"), kind);
+}
+
+Test(push_rules, nothing_stored_or_nonsense_is_the_predefined_rules)
+{
+	static const char *const stored[] = {
+		NULL, "{}", "[]", "nonsense", "{\"global\":[]}", "{\"global\":{\"override\":{}}}", "{\"global\":{\"override\":[1,{}]}}",
+		"{\"global\":{\"override\":[{\"rule_id\":\".m.rule.of_old\",\"enabled\":true}]}}",
+		"{\"global\":{\"override\":[{\"rule_id\":\".m.rule.master\",\"enabled\":1,\"actions\":true}]}}",
+	};
+
+	for (size_t i = 0; i < sizeof stored / sizeof *stored; i++)
+		cr_expect_str_eq(merge(stored[i]), push_rules_of(a, "@a:b"), "%zu", i);
+}
+
+Test(push_rules, ones_own_go_first_but_master_is_before_all)
+{
+	struct json *r = merged("{\"global\":{\"override\":[{\"rule_id\":\"one\"},{\"enabled\":true,\"rule_id\":\".m.rule.master\"},"
+	    "{\"rule_id\":\"two\"},{\"actions\":[\"notify\"],\"rule_id\":\".m.rule.reaction\"}]}}", "override");
+
+	cr_assert_eq(r->u.arr.n, 12);
+	cr_expect_str_eq(json_get_str(r->u.arr.v[0], "rule_id"), ".m.rule.master");
+	cr_expect(json_get_bool(r->u.arr.v[0], "enabled", false));
+	cr_expect_str_eq(json_get_str(r->u.arr.v[1], "rule_id"), "one");
+	cr_expect_str_eq(json_get_str(r->u.arr.v[2], "rule_id"), "two");
+	cr_expect_str_eq(json_get_str(r->u.arr.v[9], "rule_id"), ".m.rule.reaction");
+	cr_expect(json_get_bool(r->u.arr.v[9], "enabled", false));
+	cr_expect_str_eq(json_canonical_str(a, json_get(r->u.arr.v[9], "actions"), NULL), "[\"notify\"]");
+}
