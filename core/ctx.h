@@ -44,6 +44,7 @@ struct ctx {
 	int64_t device;			/* device nid */
 	const char *device_id;
 	bool guest, admin;
+	bool unlimited;			/* no rate limits: administrators, application services */
 
 	const char *req_id, *route;	/* for the log */
 
@@ -51,6 +52,7 @@ struct ctx {
 	const char *err_text;		/* for the client, arena or literal */
 	const char *err_extra;		/* further members as raw JSON: "\"soft_logout\":true", or NULL */
 	const char *err_body;		/* E_REPLY_READY: the whole body */
+	int64_t retry_after_ms;		/* M_LIMIT_EXCEEDED */
 
 	struct touched touched;
 };

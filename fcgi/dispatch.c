@@ -7,6 +7,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/crypto/crypto.h"
+#include "core/user/ratelimit.h"
 #include "core/user/session.h"
 #include "fcgi/metrics.h"
 #include "fcgi/routes.h"
@@ -42,8 +43,9 @@ outcome_reset(struct req *r)
 	json_out_init(&r->out, r->cx.a);
 	r->cx.user = r->cx.device_id = NULL;
 	r->cx.user_nid = r->cx.device = 0;
-	r->cx.guest = r->cx.admin = false;
+	r->cx.guest = r->cx.admin = r->cx.unlimited = false;
 	r->cx.err_text = r->cx.err_extra = r->cx.err_body = NULL;
+	r->cx.retry_after_ms = 0;
 	r->cx.touched = (struct touched){ 0 };
 }
 
@@ -83,6 +85,19 @@ authenticate(struct req *r, const char *authorization)
 	if (e == M_OK && r->cx.guest && who != GUEST && who != MAYBE_USER)
 		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests may not do this");
 	return e;
+}
+
+/* Once per request, not again when its transaction is. Before the body is judged: nonsense counts too. */
+static enum err
+rate_check(struct req *r)
+{
+	static const enum rate_class classes[] = {
+		[R_READ] = RATE_READ, [R_WRITE] = RATE_WRITE, [R_LOGIN] = RATE_LOGIN, [R_REGISTER] = RATE_REGISTER,
+	};
+
+	if (r->route->rate == R_FREE || r->cx.attempt > 0)
+		return M_OK;
+	return ratelimit_take(&r->cx, classes[r->route->rate], r->remote_addr);
 }
 
 static enum err
@@ -173,6 +188,8 @@ attempt(struct req *r, const char *authorization, const char *body_fault_text)
 	if (r->route->tx != TX_NONE)
 		db_begin(cx, r->route->tx);
 	e = authenticate(r, authorization);
+	if (e == M_OK)
+		e = rate_check(r);
 	if (e == M_OK && r->body_fault != M_OK) {
 		cx->err_text = body_fault_text;
 		e = r->body_fault;
@@ -251,6 +268,8 @@ dispatch_error(struct req *r, enum err e, struct reply *rp)
 	r->status = err_status(e);
 	if (r->status == 503)
 		reply_header(r, "Retry-After", RETRY_AFTER_S);
+	if (e == M_LIMIT_EXCEEDED && r->cx.retry_after_ms > 0)
+		reply_header(r, "Retry-After", arena_printf(r->cx.a, "%lld", (long long)(r->cx.retry_after_ms + 999) / 1000));
 	if (e == E_REPLY_READY) {
 		buf_puts(&r->out.b, r->cx.err_body);
 	} else {

@@ -22,6 +22,7 @@
 #include "core/db/migrate.h"
 #include "core/live/presence.h"
 #include "core/user/hash_gate.h"
+#include "core/user/ratelimit.h"
 #include "fcgi/listen.h"
 #include "fcgi/park.h"
 #include "fcgi/roles.h"
@@ -539,6 +540,7 @@ master_main(const struct conf *conf, char **argv)
 	inherit();
 	hash_gate_init(cores_allowed() / 2);
 	presence_setup();
+	ratelimit_init();
 	if (!open_all(conf))
 		return 1;
 	p[0] = (struct pollfd){ .fd = m.signals, .events = POLLIN };

@@ -39,6 +39,10 @@ STMT(cleanup_presence,
     "DELETE FROM presence_device WHERE ctid = ANY (ARRAY("
     " SELECT ctid FROM presence_device WHERE until < $1 ORDER BY until LIMIT " BATCH "))");
 
+/* By then every bucket is full, which is the same as none. */
+STMT(cleanup_ratelimit,
+    "DELETE FROM ratelimit WHERE ctid = ANY (ARRAY(SELECT ctid FROM ratelimit WHERE ts < $1 ORDER BY ts LIMIT " BATCH "))");
+
 const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
 const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
 const struct cleanup cleanup_of_nonce = { &cleanup_nonce, 0 };
@@ -46,6 +50,7 @@ const struct cleanup cleanup_of_token = { &cleanup_token, 30 * DAY };
 const struct cleanup cleanup_of_redacted = { &cleanup_redacted, 7 * DAY };
 const struct cleanup cleanup_of_typing = { &cleanup_typing, 7 * DAY };
 const struct cleanup cleanup_of_presence = { &cleanup_presence, DAY };
+const struct cleanup cleanup_of_ratelimit = { &cleanup_ratelimit, DAY };
 
 enum err
 cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j)

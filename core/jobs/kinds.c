@@ -15,6 +15,7 @@ const struct job_kind job_kinds[] = {
 	{ "presence_sweep",	presence_sweep_run,	15 * 1000,	NULL },
 	{ "presence_cleanup",	NULL,			6 * HOUR,	&cleanup_of_presence },
 	{ "typing_cleanup",	NULL,			6 * HOUR,	&cleanup_of_typing },
+	{ "ratelimit_cleanup",	NULL,			6 * HOUR,	&cleanup_of_ratelimit },
 	{ "redacted_erase",	NULL,			6 * HOUR,	&cleanup_of_redacted },
 };
 const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

@@ -10,6 +10,7 @@
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
 #include "core/user/hash_gate.h"
+#include "core/user/ratelimit.h"
 
 #define PASSWORD_MAX 512
 
@@ -49,29 +50,34 @@ localpart_of(struct ctx *cx, const char *name)
 	return *s ? s : NULL;
 }
 
+/* With the account found or, as out->user NULL, not. */
+static void
+account_take(const struct rows *r, struct account *out)
+{
+	memset(out, 0, sizeof *out);
+	if (r->n == 0)
+		return;
+	out->nid = db_i64(r, 0);
+	out->user = db_text(r, 1);
+	out->localpart = db_text(r, 2);
+	out->password_hash = db_text(r, 3);
+	out->admin = db_bool(r, 4);
+	out->guest = db_bool(r, 5);
+	out->deactivated = db_bool(r, 6);
+	out->locked = db_bool(r, 7);
+}
+
 enum err
 account_find(struct ctx *cx, const char *name, struct account *out)
 {
 	const char *localpart = localpart_of(cx, name);
-	struct rows r;
+	struct rows r = { 0 };
 	enum err e;
 
-	memset(out, 0, sizeof *out);
-	if (localpart == NULL)
-		return fail(cx, M_NOT_FOUND, "no such user");
-	if ((e = db_maybe(cx, &r, &account_select, P_TEXT(localpart))) != M_OK)
+	if (localpart != NULL && (e = db_maybe(cx, &r, &account_select, P_TEXT(localpart))) != M_OK)
 		return e;
-	if (r.n == 0)
-		return fail(cx, M_NOT_FOUND, "no such user");
-	out->nid = db_i64(&r, 0);
-	out->user = db_text(&r, 1);
-	out->localpart = db_text(&r, 2);
-	out->password_hash = db_text(&r, 3);
-	out->admin = db_bool(&r, 4);
-	out->guest = db_bool(&r, 5);
-	out->deactivated = db_bool(&r, 6);
-	out->locked = db_bool(&r, 7);
-	return M_OK;
+	account_take(&r, out);
+	return out->user != NULL ? M_OK : fail(cx, M_NOT_FOUND, "no such user");
 }
 
 enum err
@@ -195,12 +201,18 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 enum err
 credentials_check(struct ctx *cx, const struct credentials *c, struct account *out)
 {
-	enum err e = M_NOT_FOUND;
+	const char *localpart = c->third_party ? NULL : localpart_of(cx, c->name);
+	struct rows limit = { 0 }, r = { 0 };
+	enum err e;
 
-	memset(out, 0, sizeof *out);
-	if (!c->third_party && (e = account_find(cx, c->name, out)) != M_OK && e != M_NOT_FOUND)
-		return e;
+	if (localpart != NULL) {
+		ratelimit_password_queue(cx, localpart, &limit);
+		db_queue(cx, &r, DB_MAYBE, &account_select, P_TEXT(localpart));
+		if ((e = db_run(cx)) != M_OK || (e = ratelimit_password_taken(cx, &limit)) != M_OK)
+			return e;
+	}
+	account_take(&r, out);
 	if (strlen(c->password) > PASSWORD_MAX || !gated_password_check(cx, c->password, out->password_hash))
 		return fail(cx, M_FORBIDDEN, "wrong user name or password");
-	return M_OK;
+	return ratelimit_password_right(cx, localpart, &limit);
 }

@@ -57,7 +57,8 @@ struct credentials {
 /* Reads `identifier`, or the older `user`, or `medium` and `address`, and `password`, from body. */
 enum err credentials_read(struct ctx *cx, const struct json *body, struct credentials *out);
 /*
- * Are they right? An unknown user takes as long as a wrong password; both are M_FORBIDDEN. Fills *out. No transaction may be open.
+ * Are they right? An unknown user takes as long as a wrong password; both are M_FORBIDDEN. Fills *out. Too many
+ * wrong ones for the same name, known or not: M_LIMIT_EXCEEDED. No transaction may be open.
  */
 enum err credentials_check(struct ctx *cx, const struct credentials *c, struct account *out);
 

@@ -8,7 +8,7 @@
 
 STMT(session_select,
     "SELECT n.body, t.usr, t.device, d.device_id, a.kind = 'guest', a.admin, a.locked,"
-    " coalesce(t.expires_ts <= $2, false)"
+    " coalesce(t.expires_ts <= $2, false), a.kind = 'appservice'"
     " FROM access_token t JOIN device d ON d.nid = t.device JOIN account a ON a.usr = t.usr JOIN name n ON n.nid = t.usr"
     " WHERE t.hash = $1 AND a.deactivated_ts IS NULL");
 
@@ -47,6 +47,7 @@ session_find(struct ctx *cx, const char *token)
 	cx->device_id = db_text(&r, 3);
 	cx->guest = db_bool(&r, 4);
 	cx->admin = db_bool(&r, 5);
+	cx->unlimited = cx->admin || db_bool(&r, 8);
 	if (db_bool(&r, 6)) {
 		cx->err_extra = "\"soft_logout\":true";
 		return fail(cx, M_USER_LOCKED, "this account is locked");

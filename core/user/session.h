@@ -10,7 +10,7 @@
 #include "core/ctx.h"
 
 /*
- * Whose token is it? Fills cx->user, user_nid, device, device_id, guest, admin; one
+ * Whose token is it? Fills cx->user, user_nid, device, device_id, guest, admin, unlimited; one
  * round trip. M_UNKNOWN_TOKEN (with soft_logout when it has expired) or
  * M_USER_LOCKED (with soft_logout): then cx is filled all the same, because
  * logout and logout/all are the two requests that a locked user may make.
