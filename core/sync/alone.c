@@ -493,6 +493,8 @@ piece_size(const struct sync_req *q, size_t from)
 enum err
 sync_alone(struct sync_run *run, struct sync_req *q)
 {
+	const char *next = q->w->next;
+	int64_t seen = q->w->seen;
 	struct changes c;
 	size_t i, n;
 	enum err e;
@@ -514,8 +516,13 @@ sync_alone(struct sync_run *run, struct sync_req *q)
 		e = piece_run(&p);
 		arena_free(cx.a);
 	}
-	if (e != M_OK || (e = db_commit(run->cx)) != M_OK)
+	if (e == M_OK)
+		e = db_commit(run->cx);
+	if (e != M_OK) {	/* computed again later: from where the client is, not from where this answer would have led */
+		q->w->next = next;
+		q->w->seen = seen;
 		return e;
+	}
 	sync_done(run, q);
 	return M_OK;
 }

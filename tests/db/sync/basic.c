@@ -367,3 +367,31 @@ Test(sync, the_same_since_gives_the_same_answer)
 	cr_expect_str_eq(one, "message:x");
 	cr_expect_str_eq(two, one, "also of a worker that has just started");
 }
+
+/* What could not be computed is computed again from where the client is: a waiting request may be parked meanwhile. */
+Test(sync, an_answer_that_fails_half_way_loses_no_news)
+{
+	struct client *a = client_new("a"), *b = client_new("b");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}"), *body = NULL;
+	struct sync_wait w = { .user_nid = b->nid, .device = b->device, .user = b->user, .device_id = "D" }, *v = &w;
+	enum err err = M_OK;
+	size_t n = 0;
+
+	cr_assert_eq(client_sync(b), M_OK);
+	w.since = b->since;
+	session_next(b->cx);
+	cr_assert_eq(sync_compute(b->cx, &v, 1, &body, &n, &err), M_OK);
+	cr_assert_eq(err, E_PARK);
+	w.next = arena_strdup(b->a, w.next);
+	w.nrooms = 0;
+	cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+	sql("ALTER TABLE line RENAME TO line_away");
+	session_next(b->cx);
+	cr_assert_neq(sync_compute(b->cx, &v, 1, &body, &n, &err), M_OK);
+	cr_assert_not(db_in_tx(b->cx));
+	sql("ALTER TABLE line_away RENAME TO line");
+	session_next(b->cx);
+	cr_assert_eq(sync_compute(b->cx, &v, 1, &body, &n, &err), M_OK);
+	cr_assert_eq(err, M_OK, "the join is still news");
+	cr_expect_not_null(strstr(body, room));
+}
