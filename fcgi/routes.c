@@ -120,6 +120,29 @@ const struct route routes[] = {
 	{ GET, C3 "/presence/{userId}/status",		USER, R_FREE, TX_NONE, 0, cl_get_presence, "getPresence" },
 	{ PUT, C3 "/presence/{userId}/status",		USER, R_WRITE, TX_RW, 64, cl_set_presence, "setPresence" },
 
+	/* ---- End-to-End Encryption, Send-to-Device messaging */
+	{ POST, C3 "/keys/upload", GUEST, R_FREE, TX_RW, 1024, cl_upload_keys, "uploadKeys" },
+	{ POST, C3 "/keys/query", GUEST, R_FREE, TX_NONE, 1024, cl_query_keys, "queryKeys" },
+	{ POST, C3 "/keys/claim", GUEST, R_FREE, TX_RW, 1024, cl_claim_keys, "claimKeys" },
+	{ GET, C3 "/keys/changes", USER, R_FREE, TX_RO, 0, cl_get_keys_changes, "getKeysChanges" },
+	{ POST, C3 "/keys/device_signing/upload", USER, R_FREE, TX_NONE, 256, cl_upload_cross_signing_keys, "uploadCrossSigningKeys" },
+	{ POST, C3 "/keys/signatures/upload", USER, R_FREE, TX_RW, 1024, cl_upload_cross_signing_signatures, "uploadCrossSigningSignatures" },
+	{ PUT, C3 "/sendToDevice/{eventType}/{txnId}", GUEST, R_FREE, TX_RW, 1024, cl_send_to_device, "sendToDevice" },
+	{ POST, C3 "/room_keys/version", USER, R_WRITE, TX_RW, 256, cl_post_room_keys_version, "postRoomKeysVersion" },
+	{ GET, C3 "/room_keys/version", USER, R_READ, TX_NONE, 0, cl_get_room_keys_version_current, "getRoomKeysVersionCurrent" },
+	{ GET, C3 "/room_keys/version/{version}", USER, R_READ, TX_NONE, 0, cl_get_room_keys_version, "getRoomKeysVersion" },
+	{ PUT, C3 "/room_keys/version/{version}", USER, R_WRITE, TX_RW, 256, cl_put_room_keys_version, "putRoomKeysVersion" },
+	{ DEL, C3 "/room_keys/version/{version}", USER, R_WRITE, TX_RW, 64, cl_delete_room_keys_version, "deleteRoomKeysVersion" },
+	{ PUT, C3 "/room_keys/keys", USER, R_WRITE, TX_RW, 1024, cl_put_room_keys, "putRoomKeys" },
+	{ GET, C3 "/room_keys/keys", USER, R_READ, TX_RO, 0, cl_get_room_keys, "getRoomKeys" },
+	{ DEL, C3 "/room_keys/keys", USER, R_WRITE, TX_RW, 64, cl_delete_room_keys, "deleteRoomKeys" },
+	{ PUT, C3 "/room_keys/keys/{roomId}", USER, R_WRITE, TX_RW, 1024, cl_put_room_keys_by_room_id, "putRoomKeysByRoomId" },
+	{ GET, C3 "/room_keys/keys/{roomId}", USER, R_READ, TX_RO, 0, cl_get_room_keys_by_room_id, "getRoomKeysByRoomId" },
+	{ DEL, C3 "/room_keys/keys/{roomId}", USER, R_WRITE, TX_RW, 64, cl_delete_room_keys_by_room_id, "deleteRoomKeysByRoomId" },
+	{ PUT, C3 "/room_keys/keys/{roomId}/{sessionId}", USER, R_WRITE, TX_RW, 256, cl_put_room_key_by_session_id, "putRoomKeyBySessionId" },
+	{ GET, C3 "/room_keys/keys/{roomId}/{sessionId}", USER, R_READ, TX_RO, 0, cl_get_room_key_by_session_id, "getRoomKeyBySessionId" },
+	{ DEL, C3 "/room_keys/keys/{roomId}/{sessionId}", USER, R_WRITE, TX_RW, 64, cl_delete_room_key_by_session_id, "deleteRoomKeyBySessionId" },
+
 	/* ---- VoIP, third-party networks */
 	{ GET, C3 "/voip/turnServer",			USER, R_READ, TX_NONE, 0, cl_get_turn_server, "getTurnServer" },
 	{ GET, C3 "/thirdparty/protocols",		USER, R_FREE, TX_NONE, 0, cl_get_protocols, "getProtocols" },
@@ -137,6 +160,9 @@ const struct route_alias route_aliases[] = {
 	{ "/_matrix/client/unstable/im.nheko.summary/rooms/{roomIdOrAlias}/summary", C1 "/room_summary/{roomIdOrAlias}" },
 	{ "/_matrix/client/unstable/im.nheko.summary/summary/{roomIdOrAlias}", C1 "/room_summary/{roomIdOrAlias}" },
 	{ C3 "/rooms/{roomId}/state/{eventType}", C3 "/rooms/{roomId}/state/{eventType}/{stateKey}" },
+	/* as before v1.1; tools and clients of then still ask so */
+	{ "/_matrix/client/unstable/keys/device_signing/upload", C3 "/keys/device_signing/upload" },
+	{ "/_matrix/client/unstable/keys/signatures/upload", C3 "/keys/signatures/upload" },
 };
 const size_t nroute_aliases = sizeof route_aliases / sizeof *route_aliases;
 

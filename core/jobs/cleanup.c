@@ -7,6 +7,7 @@
 #include "core/jobs/cleanup.h"
 
 #include "core/db/db.h"
+#include "core/e2ee/one_time.h"
 #include "core/jobs/jobs_impl.h"
 
 #define BATCH "1000"
@@ -42,6 +43,9 @@ STMT(cleanup_presence,
 /* By then every bucket is full, which is the same as none. */
 STMT(cleanup_ratelimit,
     "DELETE FROM ratelimit WHERE ctid = ANY (ARRAY(SELECT ctid FROM ratelimit WHERE ts < $1 ORDER BY ts LIMIT " BATCH "))");
+/* Who has an older token is told anyway (core/e2ee/one_time.h). */
+STMT(cleanup_key_used,
+    "DELETE FROM key_used WHERE ctid = ANY (ARRAY(SELECT ctid FROM key_used WHERE ts < $1 ORDER BY ts LIMIT " BATCH "))");
 
 const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
 const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
@@ -51,6 +55,7 @@ const struct cleanup cleanup_of_redacted = { &cleanup_redacted, 7 * DAY };
 const struct cleanup cleanup_of_typing = { &cleanup_typing, 7 * DAY };
 const struct cleanup cleanup_of_presence = { &cleanup_presence, DAY };
 const struct cleanup cleanup_of_ratelimit = { &cleanup_ratelimit, DAY };
+const struct cleanup cleanup_of_key_used = { &cleanup_key_used, KEYS_USED_KEPT_MS };
 
 enum err
 cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j)

@@ -8,6 +8,8 @@
 const struct job_kind job_kinds[] = {
 	/* kind			run			every		cleanup */
 	{ "profile_refresh",	profile_refresh_run,	0,		NULL },
+	{ "to_device_purge",	to_device_purge_run,	0,		NULL },
+	{ "backup_purge",	backup_purge_run,	0,		NULL },
 	{ "txn_cleanup",	NULL,			HOUR,		&cleanup_of_txn },
 	{ "uia_cleanup",	NULL,			HOUR,		&cleanup_of_uia },
 	{ "nonce_cleanup",	NULL,			HOUR,		&cleanup_of_nonce },
@@ -16,6 +18,7 @@ const struct job_kind job_kinds[] = {
 	{ "presence_cleanup",	NULL,			6 * HOUR,	&cleanup_of_presence },
 	{ "typing_cleanup",	NULL,			6 * HOUR,	&cleanup_of_typing },
 	{ "ratelimit_cleanup",	NULL,			6 * HOUR,	&cleanup_of_ratelimit },
+	{ "key_used_cleanup",	NULL,			HOUR,		&cleanup_of_key_used },
 	{ "redacted_erase",	NULL,			6 * HOUR,	&cleanup_of_redacted },
 };
 const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

@@ -114,6 +114,8 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 	struct ctx *cx = run->cx;
 	int64_t user = q->w->user_nid;
 	struct rows sizes = { 0 }, members = { 0 }, rooms = { 0 }, live = { 0 }, data = { 0 }, ignored = { 0 };
+	struct lists_load lists;
+	struct keys_load keys;
 	size_t i;
 	enum err e;
 
@@ -134,8 +136,14 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 		ignored_queue(cx, &ignored, &user, 1);
 	if (q->w->full_state && !q->initial)
 		db_queue(cx, &sizes, DB_ANY, &sync_my_sizes, P_I64(user));
+	lists_queue(cx, &lists, &q, 1, true);
+	if (q->lost)		/* what it had acknowledged is not known */
+		keys_queue(cx, &keys, &q, 1);
 	if ((e = db_run(cx)) != M_OK)
 		return e;
+	lists_take(cx, &lists);
+	if (q->lost)
+		keys_take(run, &keys);
 	q->ndata = 0;
 	take_members(cx->a, &members, c);
 	take_sizes(cx->a, &sizes, c);
@@ -524,5 +532,6 @@ sync_alone(struct sync_run *run, struct sync_req *q)
 		return e;
 	}
 	sync_done(run, q);
+	keys_purge(run, &q, 1);
 	return M_OK;
 }

@@ -358,8 +358,10 @@ answer_open(struct sync_run *run, struct sync_req *q)
 	json_out_init(&q->o, run->cx->a);
 	q->section = -1;
 	q->news = q->initial || q->w->full_state;
-	next.td_pos = q->since.td_pos;
-	next.td_id = q->since.td_id;
+	if (q->w->kind == 0) {	/* /events delivers no messages, so its tokens acknowledge none */
+		next.td_pos = q->inbox->td_pos;
+		next.td_id = q->inbox->td_id;
+	}
 	q->w->next = token_encode(run->cx->a, &next);
 	q->w->seen = run->seen;
 	if (q->w->kind != 0) {
@@ -372,13 +374,10 @@ answer_open(struct sync_run *run, struct sync_req *q)
 		write_account_data(q, 0, NULL);
 		q->news = true;
 	}
+	keys_write(q);
 	presence_section(run, q);
 }
 
-/*
- * One-time keys are not built, so every device has none: told on every answer,
- * because clients take silence for "unchanged".
- */
 void
 answer_close(struct sync_run *run, struct sync_req *q)
 {
@@ -390,11 +389,7 @@ answer_close(struct sync_run *run, struct sync_req *q)
 		json_end(&q->o);
 		json_end(&q->o);
 	}
-	json_obj(&q->o, "device_one_time_keys_count");
-	json_int(&q->o, "signed_curve25519", 0);
-	json_end(&q->o);
-	json_arr(&q->o, "device_unused_fallback_key_types");
-	json_end(&q->o);
+	keys_write_counts(q);
 	json_end(&q->o);
 	q->body = q->o.b.s;
 	q->body_n = q->o.b.n;

@@ -15,6 +15,8 @@
 #ifndef HEARTH_SYNC_IMPL_H
 #define HEARTH_SYNC_IMPL_H
 
+#include "core/e2ee/inbox.h"
+#include "core/e2ee/one_time.h"
 #include "core/live/presence.h"
 #include "core/room/visibility.h"
 #include "core/sync/filter.h"
@@ -143,10 +145,17 @@ struct sync_req {
 	int64_t *member_rooms;	/* rooms where the own membership changed */
 	size_t nmember_rooms;
 	bool data_news;
+	int64_t *key_users;	/* users whose keys changed, ascending */
+	size_t nkey_users;
 	struct sync_job *jobs;
 	size_t njobs;
 	struct sync_data *data;
 	size_t ndata;
+	bool lost;		/* its token was: initial */
+	const struct inbox *inbox;	/* by keys_take() */
+	const struct key_counts *counts;
+	const char **changed, **left;	/* device_lists, sorted */
+	size_t nchanged, nleft;
 
 	struct json_out o;
 	bool news;
@@ -254,6 +263,29 @@ void data_queue(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, 
 void data_take(struct ctx *cx, struct rows *r, struct sync_req *q);	/* those of its user that are new for it */
 void ignored_queue(struct ctx *cx, struct rows *r, const int64_t *users, size_t n);
 void ignored_take(struct sync_run *run, struct rows *r, struct sync_req *q);
+
+/* ---- keys.c: what core/e2ee adds */
+/* Messages and key counts travel with the snapshot, for a request without news is not to cost a second round trip. */
+struct keys_load {
+	struct sync_req **q;
+	size_t n;
+	struct inbox *inbox;
+	struct key_counts *counts;
+	struct rows inbox_rows, counts_rows;
+};
+void keys_queue(struct ctx *cx, struct keys_load *k, struct sync_req **q, size_t n);
+void keys_take(struct sync_run *run, struct keys_load *k);
+void keys_purge(struct sync_run *run, struct sync_req **q, size_t n);	/* after COMMIT: drops what was acknowledged */
+/* The device lists travel with the rooms. alone: n is 1, and they are asked from the database, not drawn from the ring. */
+struct lists_load {
+	struct sync_req **q;
+	size_t n;
+	struct rows members, names, lists;
+};
+void lists_queue(struct ctx *cx, struct lists_load *l, struct sync_req **q, size_t n, bool alone);
+void lists_take(struct ctx *cx, struct lists_load *l);
+void keys_write(struct sync_req *q);
+void keys_write_counts(struct sync_req *q);
 
 /* ---- answer.c */
 void answer_open(struct sync_run *run, struct sync_req *q);

@@ -205,6 +205,7 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	struct sync_room *rooms;
 	struct presence_load seen;
 	struct live_load live;
+	struct lists_load lists;
 	struct load l;
 	enum err e;
 
@@ -223,10 +224,12 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	presence_queue(run, &seen, q, n);
 	data_queue(cx, &data, users, nusers, lo);
 	ignored_queue(cx, &ignored, unknown, nunknown);
+	lists_queue(cx, &lists, q, n, false);
 	if ((e = db_commit(cx)) != M_OK)
 		return e;
 	load_take(cx, &l);
 	live_take(cx, &live, rooms, nrooms);
+	lists_take(cx, &lists);
 	for (i = 0; i < n; i++) {
 		if (q[i]->data_news)
 			data_take(cx, &data, q[i]);
@@ -236,5 +239,6 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	for (i = 0; i < n; i++) {
 		light_answer(run, q[i], &l);
 	}
+	keys_purge(run, q, n);
 	return M_OK;
 }

@@ -26,11 +26,21 @@ STMT(news_notify, "SELECT pg_notify('wake', $1)");
 #define TAIL(key, table)									\
 	"(SELECT " key " AS key, pos FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
 	" UNION ALL (SELECT " key ", pos FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
+/* Whose devices changed: all his rooms hear of it. */
+#define KEYS_TAIL(changes)									\
+	"SELECT s.room * 2, c.pos FROM " changes " c CROSS JOIN LATERAL (SELECT room FROM state WHERE key = c.usr AND type = 2"	\
+	" AND line = 0 AND until = 9223372036854775807 AND membership = 2 OFFSET 0) s"
 STMT(news_tail,
     TAIL("room * 2", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("room * 2", "state WHERE line = 0") " UNION ALL "
     TAIL("usr * 2 + 1", "local_member WHERE true") " UNION ALL "
     TAIL("usr * 2 + 1", "account_data WHERE true") " UNION ALL "
+    TAIL("usr * 2 + 1", "to_device WHERE true") " UNION ALL "
+    TAIL("usr * 2 + 1", "key_used WHERE true") " UNION ALL "
+    TAIL("observer * 2 + 1", "device_change WHERE observer <> 0") " UNION ALL "
+    TAIL("usr * 2 + 1", "device_change WHERE observer = 0") " UNION ALL "
+    KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos >= $1 ORDER BY pos LIMIT 8000)") " UNION ALL "
+    KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos = ANY($2) ORDER BY pos LIMIT 8000)") " UNION ALL "
     /* A private receipt is its user's alone; going on typing is no news (core/live/typing.h). */
     TAIL("CASE WHEN kind = 2 THEN usr * 2 + 1 ELSE room * 2 END", "receipt WHERE true") " UNION ALL "
     TAIL("CASE WHEN start >= $1 OR start = ANY($2) OR until <= $3 THEN room * 2 ELSE 0 END", "typing WHERE true") " UNION ALL "

@@ -49,6 +49,9 @@ struct ring {
 #define TAIL(kind, columns, table)							\
 	"(SELECT " kind ", pos, " columns " FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
 	" UNION ALL (SELECT " kind ", pos, " columns " FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
+#define KEYS_TAIL(changes)									\
+	"SELECT 8, c.pos, coalesce(m.room, 0), c.usr, 0::bigint FROM " changes " c LEFT JOIN LATERAL (SELECT room FROM state"	\
+	" WHERE key = c.usr AND type = 2 AND line = 0 AND until = 9223372036854775807 AND membership = 2 OFFSET 0) m ON true"
 STMT(ring_tail,
     TAIL("0", "room, 0::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0") " UNION ALL "
@@ -56,7 +59,10 @@ STMT(ring_tail,
     TAIL("3", "room, usr, (type = 'm.ignored_user_list')::int::bigint", "account_data WHERE true") " UNION ALL "
     TAIL("4", "room, usr, (kind = 2)::int::bigint", "receipt WHERE true") " UNION ALL "
     TAIL("CASE WHEN start >= $1 OR start = ANY($2) OR until <= $3 THEN 5 ELSE 6 END", "room, usr, until", "typing WHERE true") " UNION ALL "
-    TAIL("7", "0::bigint, usr, 0::bigint", "presence WHERE true"));
+    TAIL("7", "0::bigint, usr, 0::bigint", "presence WHERE true") " UNION ALL "
+    KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos >= $1 ORDER BY pos LIMIT 8000)") " UNION ALL "
+    KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos = ANY($2) ORDER BY pos LIMIT 8000)") " UNION ALL "
+    TAIL("9", "usr, observer, 0::bigint", "device_change WHERE observer <> 0"));
 STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
 
 /* ---- small things */

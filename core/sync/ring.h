@@ -44,6 +44,8 @@ enum ring_kind {
 	RING_TYPING,	/* someone began or ceased to type */
 	RING_TYPING_ON,	/* someone goes on typing: taken note of, but no entry */
 	RING_PRESENCE,	/* room 0 */
+	RING_KEYS,	/* devices or keys of usr changed: an entry for each room that he is in (0: none) */
+	RING_OWN_KEYS,	/* what usr alone sees of somebody's keys changed; room: not a room but that user */
 };
 struct ring_entry {
 	int64_t pos, room, usr;

@@ -184,9 +184,18 @@ nids_unique(struct nids *l)
 }
 
 static void
+look_at_keys(struct arena *a, const struct sync_req *q, const struct ring_entry *en, struct nids *keys)
+{
+	if (en->kind == RING_OWN_KEYS && en->usr == q->w->user_nid)
+		nids_add(a, keys, en->room);
+	else if (en->kind == RING_KEYS && (en->usr == q->w->user_nid || nid_in(q->joined, q->njoined, en->room)))
+		nids_add(a, keys, en->usr);
+}
+
+static void
 look_into_ring(struct sync_run *run, struct sync_req *q)
 {
-	struct nids rooms = { 0 }, state = { 0 }, live = { 0 }, members = { 0 };
+	struct nids rooms = { 0 }, state = { 0 }, live = { 0 }, members = { 0 }, keys = { 0 };
 	struct arena *a = run->cx->a;
 	const struct ring_entry *en;
 	bool presence = presence_wanted(run, q);
@@ -200,6 +209,10 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 			nids_add(a, &live, room);
 		}
 	for (ring_start(&it, run->ring, &q->since); (en = ring_next(&it)) != NULL;) {
+		if (en->kind == RING_KEYS || en->kind == RING_OWN_KEYS) {
+			look_at_keys(a, q, en, &keys);
+			continue;
+		}
 		if (presence && (en->kind == RING_PRESENCE || (en->kind == RING_MEMBER && en->value == MEM_JOIN &&
 		    nid_in(q->joined, q->njoined, en->room))))
 			presence_see(a, q, en->usr, en->kind == RING_MEMBER);
@@ -226,6 +239,8 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 	q->live_rooms = live.v;
 	q->nmember_rooms = nids_unique(&members);
 	q->member_rooms = members.v;
+	q->nkey_users = nids_unique(&keys);
+	q->key_users = keys.v;
 }
 
 static void
@@ -263,6 +278,7 @@ snapshot(struct sync_run *run, struct sync_req **q, size_t n)
 	struct rows pos, tail, sessions, joined;
 	int64_t oldest = 0;
 	struct epochs h;
+	struct keys_load keys;
 	size_t i, k;
 	enum err e;
 
@@ -276,17 +292,19 @@ snapshot(struct sync_run *run, struct sync_req **q, size_t n)
 	position_queue(cx, &pos, oldest);
 	ring_queue(run->ring, cx, &tail);
 	db_queue(cx, &sessions, DB_ANY, &sync_sessions, P_I64S(device, n));
+	keys_queue(cx, &keys, q, n);
 	k = queue_joined(run, &joined, q, n, users, true);
 	if ((e = db_run(cx)) != M_OK || (e = position_read(cx, &pos, &run->now, &h)) != M_OK)
 		return e;
 	ring_take(run->ring, &tail, &run->now);
+	keys_take(run, &keys);
 	take_sessions(&sessions, q, n);
 	if (k > 0)
 		take_joined(run->ring, &joined, users, k);
 	for (i = 0; i < n; i++) {
 		if (!q[i]->initial && token_judge(&q[i]->since, &run->now, &h) == TOKEN_LOST) {
 			q[i]->since = (struct position){ 0 };
-			q[i]->initial = true;
+			q[i]->initial = q[i]->lost = true;
 		}
 		q[i]->covered = !q[i]->initial && ring_covers(run->ring, &q[i]->since);
 	}

@@ -54,6 +54,16 @@ handler_fn cl_get_thread_roots;
 /* ---- public_rooms.c */
 handler_fn cl_get_public_rooms, cl_query_public_rooms, cl_get_room_summary;
 
+/* ---- keys.c, to_device.c, room_keys.c */
+handler_fn cl_upload_keys, cl_query_keys, cl_claim_keys, cl_get_keys_changes;
+handler_fn cl_upload_cross_signing_keys, cl_upload_cross_signing_signatures;
+handler_fn cl_send_to_device;
+handler_fn cl_post_room_keys_version, cl_get_room_keys_version_current;
+handler_fn cl_get_room_keys_version, cl_put_room_keys_version, cl_delete_room_keys_version;
+handler_fn cl_put_room_keys, cl_get_room_keys, cl_delete_room_keys;
+handler_fn cl_put_room_keys_by_room_id, cl_get_room_keys_by_room_id, cl_delete_room_keys_by_room_id;
+handler_fn cl_put_room_key_by_session_id, cl_get_room_key_by_session_id, cl_delete_room_key_by_session_id;
+
 /* ---- sync.c, receipts.c, presence.c */
 handler_fn cl_sync, cl_get_events;
 handler_fn cl_post_receipt, cl_set_read_marker, cl_set_typing;
