@@ -34,6 +34,7 @@ const struct route routes[] = {
 	{ POST, "/_synapse/admin/v1/register",		ANYONE, R_REGISTER, TX_NONE, 64, synapse_register, "" },
 	{ GET, C3 "/account/whoami",			GUEST, R_READ, TX_NONE, 0, cl_get_token_owner, "getTokenOwner" },
 	{ POST, C3 "/account/password",			MAYBE_USER, R_LOGIN, TX_NONE, 64, cl_change_password, "changePassword" },
+	{ POST, C3 "/account/deactivate",		MAYBE_USER, R_LOGIN, TX_NONE, 64, cl_deactivate_account, "deactivateAccount" },
 	{ GET, C3 "/devices",				GUEST, R_FREE, TX_NONE, 0, cl_get_devices, "getDevices" },
 	{ GET, C3 "/devices/{deviceId}",		GUEST, R_FREE, TX_NONE, 0, cl_get_device, "getDevice" },
 	{ PUT, C3 "/devices/{deviceId}",		GUEST, R_FREE, TX_RW, 64, cl_update_device, "updateDevice" },

@@ -23,6 +23,7 @@ extern const struct job_kind job_kinds[];
 extern const size_t njob_kinds;
 
 enum err profile_refresh_run(struct ctx *cx, struct job *j);
+enum err deactivate_run(struct ctx *cx, struct job *j);
 enum err to_device_purge_run(struct ctx *cx, struct job *j);	/* key: device nid */
 enum err backup_purge_run(struct ctx *cx, struct job *j);	/* key: user nid */
 

@@ -5,6 +5,7 @@
 #include "core/base/conf.h"
 #include "core/room/names.h"
 #include "core/user/account.h"
+#include "core/user/deactivate.h"
 #include "core/user/device.h"
 #include "core/user/login.h"
 #include "core/user/uia.h"
@@ -44,6 +45,31 @@ cl_change_password(struct req *r)
 	    (e = password_change(&r->cx, &u, password, logout_devices)) != M_OK)
 		return e;
 	return reply_empty(r);
+}
+
+/*
+ * POST /_matrix/client/v3/account/deactivate. Without a token one would have to prove oneself by e-mail, which is not
+ * offered. No third-party identifiers are kept here, so none is left bound.
+ */
+enum err
+cl_deactivate_account(struct req *r)
+{
+	struct uia u = { .endpoint = "deactivateAccount", .flows = password_flow, .nflows = 1, .body = r->body };
+	bool erase;
+	enum err e;
+
+	if (r->cx.user == NULL)
+		return fail(&r->cx, M_MISSING_TOKEN, "an access token is needed");
+	if (r->cx.guest)
+		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests have no password");
+	u.usr = r->cx.user_nid;
+	if ((e = body_opt_bool(r, "erase", false, &erase)) != M_OK || (e = uia_check(&r->cx, &u)) != M_OK ||
+	    (e = account_deactivate(&r->cx, &u, erase)) != M_OK)
+		return e;
+	json_obj(&r->out, NULL);
+	json_str(&r->out, "id_server_unbind_result", "success");
+	json_end(&r->out);
+	return M_OK;
 }
 
 /* GET /_matrix/client/v3/devices */

@@ -16,7 +16,7 @@ handler_fn cl_register, cl_check_username_availability;
 handler_fn synapse_register_nonce, synapse_register;
 
 /* ---- account.c */
-handler_fn cl_get_token_owner, cl_change_password, cl_get_capabilities;
+handler_fn cl_get_token_owner, cl_change_password, cl_deactivate_account, cl_get_capabilities;
 handler_fn cl_get_devices, cl_get_device, cl_update_device, cl_delete_device, cl_delete_devices;
 
 /* ---- profile.c, account_data.c, filter.c, push_rules.c */

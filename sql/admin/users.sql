@@ -103,6 +103,24 @@ END $$;
 COMMENT ON FUNCTION admin.logout(text, text) IS
 	'Ends the sessions of a user, or the one of a device; returns how many. Requests that wait with them are answered 401 at once.';
 
+CREATE OR REPLACE FUNCTION admin.deactivate(user_id text, erase boolean DEFAULT false) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hearth, pg_temp AS $$
+DECLARE
+	acc account := admin_find_user(deactivate.user_id);
+BEGIN
+	UPDATE account a SET deactivated_ts = coalesce(a.deactivated_ts, extract(epoch FROM clock_timestamp()) * 1000),
+		erased = a.erased OR deactivate.erase WHERE a.usr = acc.usr;
+	DELETE FROM device d WHERE d.usr = acc.usr;
+	IF erase THEN
+		DELETE FROM profile p WHERE p.usr = acc.usr;
+	END IF;
+	INSERT INTO job AS j (kind, key) VALUES ('deactivate', acc.usr::text)
+		ON CONFLICT (kind, key) DO UPDATE SET args = excluded.args, run_ts = 0, gen = j.gen + 1, attempts = 0;
+	PERFORM admin_wake_user(acc.usr);
+END $$;
+COMMENT ON FUNCTION admin.deactivate(text, boolean) IS
+	'Ends an account for ever: its sessions end, a job leaves its rooms. The name stays taken. erase: remembered as the wish to be forgotten; the profile is removed.';
+
 CREATE OR REPLACE VIEW admin.users AS
 	SELECT n.body AS user_id, a.kind, a.admin, a.locked, a.suspended,
 		to_timestamp(a.created_ts / 1000.0) AS created, to_timestamp(a.deactivated_ts / 1000.0) AS deactivated,
@@ -122,4 +140,4 @@ CREATE OR REPLACE VIEW admin.devices AS
 COMMENT ON VIEW admin.devices IS 'Every session; admin.logout(user_id, device_id) ends one.';
 
 REVOKE ALL ON FUNCTION admin.create_user(text, text, boolean), admin.reset_password(text, text, boolean),
-	admin.logout(text, text) FROM PUBLIC;
+	admin.logout(text, text), admin.deactivate(text, boolean) FROM PUBLIC;
