@@ -5,7 +5,7 @@
 #define REFERENCES_MAX 1000
 
 STMT(relation_look,
-    "SELECT t.nid, t.thread, EXISTS (SELECT 1 FROM event_relation WHERE event = t.nid),"
+    "SELECT t.nid, t.thread, (SELECT true FROM event_relation WHERE event = t.nid),"
     " EXISTS (SELECT 1 FROM event_relation a WHERE a.target = t.nid AND a.rel_type = 25 AND a.key = $4"
     "	AND a.sender = (SELECT nid FROM name WHERE body = $3) AND a.type = (SELECT nid FROM name WHERE body = $5))"
     " FROM event t WHERE t.id = $1 AND t.room = (SELECT nid FROM room WHERE id = $2)");
@@ -126,16 +126,17 @@ relation_forget(struct ctx *cx, int64_t event)
 
 /*
  * The latest edit by the event's own sender (same type, something new in it, itself no edit's edit, the original
- * not redacted), and the latest event of a thread. $1 events, $2 the last room_pos that may be seen of each one's room, $3 ignored users.
+ * not redacted; among the newest 20), and the latest event of a thread. Scalar sub-selects instead of EXISTS: the planner would hash whole tables. $1 events, $2 the last room_pos that may be seen of each one's room, $3 ignored users.
  */
 STMT(relation_latest,
     "SELECT " ROOM_EVENT_COLS ", x.n, x.kind FROM ("
     " SELECT k.n, 26 AS kind, c.event FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(nid, top, n)"
     "	CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = k.nid OFFSET 0) p"
-    "	CROSS JOIN LATERAL (SELECT r.event FROM event_relation r CROSS JOIN LATERAL (SELECT id, content FROM event WHERE nid = r.event"
-    "		OFFSET 0) c WHERE r.target = k.nid AND r.rel_type = 26 AND r.sender = p.sender AND r.type = p.type AND r.room_pos <= k.top"
-    "		AND (r.type = 17 OR c.content LIKE '%\"m.new_content\":{%') ORDER BY r.ts DESC, c.id DESC LIMIT 1) c"
-    "	WHERE p.redacted_by IS NULL AND NOT EXISTS (SELECT 1 FROM event_relation q WHERE q.event = p.nid AND q.rel_type = 26)"
+    "	CROSS JOIN LATERAL (SELECT r.event FROM (SELECT event, type, ts FROM event_relation WHERE target = k.nid AND rel_type = 26"
+    "		AND sender = p.sender AND type = p.type AND room_pos <= k.top ORDER BY ts DESC LIMIT 20) r"
+    "		CROSS JOIN LATERAL (SELECT id, content FROM event WHERE nid = r.event OFFSET 0) c"
+    "		WHERE r.type = 17 OR c.content LIKE '%\"m.new_content\":{%' ORDER BY r.ts DESC, c.id DESC LIMIT 1) c"
+    "	WHERE p.redacted_by IS NULL AND (SELECT q.rel_type FROM event_relation q WHERE q.event = p.nid) IS DISTINCT FROM 26"
     "	AND NOT p.sender IN (SELECT nid FROM name WHERE body = ANY($3))"
     " UNION ALL"
     " SELECT k.n, 27, c.event FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(nid, top, n)"
@@ -148,7 +149,7 @@ STMT(relation_thread_counts,
     "	AND u.usr IN (SELECT nid FROM name WHERE body = ANY($3))), 0)"
     " ELSE (SELECT count(*) FROM event_relation r WHERE r.target = k.nid AND r.rel_type = 27 AND r.room_pos <= k.top"
     "	AND NOT r.sender IN (SELECT nid FROM name WHERE body = ANY($3))) END::bigint,"
-    " EXISTS (SELECT 1 FROM thread_user u WHERE u.root = k.nid AND u.usr = $4 AND u.n > 0)"
+    " (SELECT u.n > 0 FROM thread_user u WHERE u.root = k.nid AND u.usr = $4)"
     " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(nid, top, n) JOIN thread t ON t.root = k.nid WHERE t.n > 0");
 STMT(relation_references,
     "SELECT k.n, c.id FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(nid, top, n)"

@@ -7,27 +7,34 @@
 #define EVENT "CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = r.event OFFSET 0) e "
 #define BACK "r.room_pos <= $3 AND r.room_pos > $4 ORDER BY r.room_pos DESC LIMIT $5"
 #define FORTH "r.room_pos > $3 AND r.room_pos <= $4 ORDER BY r.room_pos LIMIT $5"
-#define LIST(which, range) "SELECT " ROOM_EVENT_COLS " FROM event_relation r " EVENT				\
-	"WHERE r.target = $1 AND " which " AND ($6 = -1 OR r.type = $6) AND " range
-#define ANY_TYPE "$2::bigint = -1"
-#define ONE_TYPE "r.rel_type = $2"
-STMT(relations_back, LIST(ANY_TYPE, BACK));
-STMT(relations_forth, LIST(ANY_TYPE, FORTH));
-STMT(relations_type_back, LIST(ONE_TYPE, BACK));
-STMT(relations_type_forth, LIST(ONE_TYPE, FORTH));
+#define LIST(range) "SELECT " ROOM_EVENT_COLS " FROM event_relation r " EVENT					\
+	"WHERE r.target = $1 AND r.rel_type = $2 AND ($6 = -1 OR r.type = $6) AND " range
+STMT(relations_type_back, LIST(BACK));
+STMT(relations_type_forth, LIST(FORTH));
+/* Of any kind: the kinds there are, one look-up each, then as much as is wanted of each. $2 is not looked at. */
+#define ANY(range, order)							\
+	"WITH RECURSIVE k(t) AS ((SELECT rel_type FROM event_relation WHERE target = $1 ORDER BY rel_type LIMIT 1)"	\
+	" UNION ALL SELECT (SELECT r.rel_type FROM event_relation r WHERE r.target = $1 AND r.rel_type > k.t ORDER BY r.rel_type LIMIT 1)"	\
+	" FROM k WHERE k.t IS NOT NULL)"					\
+	" SELECT " ROOM_EVENT_COLS " FROM (SELECT x.event, x.room_pos FROM k CROSS JOIN LATERAL (SELECT r.event, r.room_pos"	\
+	" FROM event_relation r WHERE r.target = $1 AND r.rel_type = k.t AND ($6 = -1 OR r.type = $6) AND " range ") x"	\
+	" WHERE k.t IS NOT NULL AND $2::bigint IS NOT NULL ORDER BY x.room_pos " order " LIMIT $5) r " EVENT "ORDER BY r.room_pos " order
+STMT(relations_back, ANY(BACK, "DESC"));
+STMT(relations_forth, ANY(FORTH, "ASC"));
 /* All that hangs on the event, then as above. */
-#define TREE(range)								\
+#define TREE(range, order)							\
 	"WITH RECURSIVE t(event, depth) AS (SELECT r.event, 1 FROM event_relation r WHERE r.target = $1"	\
 	" UNION SELECT r.event, t.depth + 1 FROM t JOIN event_relation r ON r.target = t.event WHERE t.depth < $7)"	\
-	" SELECT " ROOM_EVENT_COLS " FROM (SELECT DISTINCT event FROM t) d JOIN event_relation r ON r.event = d.event " EVENT	\
-	"WHERE ($2 = -1 OR r.rel_type = $2) AND ($6 = -1 OR r.type = $6) AND " range
-STMT(relations_tree_back, TREE(BACK));
-STMT(relations_tree_forth, TREE(FORTH));
+	" SELECT " ROOM_EVENT_COLS " FROM (SELECT r.event, r.room_pos FROM (SELECT DISTINCT event FROM t) d"	\
+	" JOIN event_relation r ON r.event = d.event WHERE ($2 = -1 OR r.rel_type = $2) AND ($6 = -1 OR r.type = $6) AND " range ") r "	\
+	EVENT "ORDER BY r.room_pos " order
+STMT(relations_tree_back, TREE(BACK, "DESC"));
+STMT(relations_tree_forth, TREE(FORTH, "ASC"));
 STMT(relations_names, "SELECT (SELECT nid FROM name WHERE body = $1), (SELECT nid FROM name WHERE body = $2)");
 STMT(relations_threads,
     "SELECT " ROOM_EVENT_COLS ", t.latest_pos FROM (SELECT root, latest_pos FROM thread h WHERE h.room = $1 AND h.latest_pos <= $2"
     "	AND h.n > 0 AND (NOT $4 OR (SELECT sender FROM event WHERE nid = h.root) = $5"
-    "	OR EXISTS (SELECT 1 FROM thread_user u WHERE u.root = h.root AND u.usr = $5 AND u.n > 0))"
+    "	OR (SELECT u.n FROM thread_user u WHERE u.root = h.root AND u.usr = $5) > 0)"
     "	ORDER BY h.latest_pos DESC LIMIT $3) t"
     " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = t.root OFFSET 0) e ORDER BY t.latest_pos DESC");
 

@@ -40,7 +40,7 @@ enum {
 	"(SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state), "	\
 	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
 	" FROM event r WHERE r.nid = e.redacted_by), "		\
-	"(e.state_key IS NULL AND EXISTS (SELECT 1 FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28)))"
+	"CASE WHEN e.state_key IS NULL THEN (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END"
 
 struct room_event {
 	int64_t nid, room, pos, room_pos, ts;
