@@ -17,6 +17,11 @@ STMT(member_forget_row,
     " AND membership IN (4, 5) RETURNING room");
 STMT(member_row,
     "SELECT m.membership FROM local_member m JOIN room r ON r.nid = m.room WHERE r.id = $2 AND m.usr = $1");
+/*
+ * Who changes his profile waits for his joins (profile_lock): else one that had read the old profile could come after the
+ * job that renews all his rooms had gone by, and the room would keep the old name.
+ */
+STMT(member_hold_profile, "SELECT 1 FROM account WHERE usr = $1 FOR SHARE");
 
 static const enum membership becomes[] = {
 	[MEMBER_INVITE] = MEM_INVITE, [MEMBER_JOIN] = MEM_JOIN, [MEMBER_LEAVE] = MEM_LEAVE, [MEMBER_KICK] = MEM_LEAVE,
@@ -166,6 +171,8 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 		append_want(&ap, "m.room.guest_access", "");
 		restricted_want(&ap);
 	}
+	if (action == MEMBER_JOIN)
+		db_queue(cx, NULL, DB_NONE, &member_hold_profile, P_I64(nid));
 	if (wants_profile)
 		profile_queue_member(cx, &profile, nid);
 	if ((e = append_open(&ap, room)) != M_OK || (e = check_action(&ap, action, d.state_key, &done)) != M_OK)

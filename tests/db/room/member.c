@@ -194,6 +194,20 @@ Test(room_member, refresh_with_a_name_too_long)
 	check_rooms();
 }
 
+/* A profile does not change while its user joins. */
+Test(room_member, a_join_holds_the_profile)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, PUBLIC);
+#define FREE "SELECT count(*) FROM (SELECT 1 FROM account WHERE usr = %lld FOR NO KEY UPDATE SKIP LOCKED) x"
+
+	db_begin(b, TX_RW);
+	cr_assert_eq(member_change(b, MEMBER_JOIN, room, NULL, NULL), M_OK);
+	cr_expect_eq(sql_int(FREE, (long long)b->user_nid), 0);
+	cr_assert_eq(db_commit(b), M_OK);
+	cr_expect_eq(sql_int(FREE, (long long)b->user_nid), 1);
+}
+
 Test(room_member, guests)
 {
 	struct ctx *a = user("alice"), *g = user("guest");
