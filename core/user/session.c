@@ -73,7 +73,9 @@ session_open(struct ctx *cx, struct session *s, const char *device_id, const cha
 	db_queue(cx, NULL, DB_NONE, &session_token_drop, P_I64(s->user_nid), P_TEXT(s->device_id));
 	db_queue(cx, NULL, DB_NONE, &session_token_put, P_I64(s->user_nid), P_TEXT(s->device_id),
 	    P_BYTES(hash, sizeof hash), P_I64(cx->now));
-	if ((e = db_run(cx)) != M_OK)
+	if ((e = db_run(cx)) == E_CONFLICT)
+		return fail(cx, M_FORBIDDEN, "this device id is one of your cross-signing keys");	/* migration 0010 */
+	if (e != M_OK)
 		return e;
 	s->device = db_i64(&r, 0);
 	if (device_id != NULL)
