@@ -1,7 +1,8 @@
 /* core/user/push_rules_change.c - changing push rules; what is stored says push_rules.h. */
-#include <stdlib.h>
+#include <stdint.h>
 #include <string.h>
 
+#include "core/push/glob.h"
 #include "core/room/names.h"
 #include "core/user/account_data.h"
 #include "core/user/push_rules.h"
@@ -49,6 +50,13 @@ is_plain(const struct json *v)
 	return json_is(v, JSON_STR) || json_is(v, JSON_BOOL) || json_is(v, JSON_NULL) || (json_is(v, JSON_INT) && json_is_strict(v));
 }
 
+/* One that is too long would match nothing: better said at once. */
+static bool
+is_pattern(const struct json *v)
+{
+	return json_is(v, JSON_STR) && push_glob_fits(v->u.str.s, v->u.str.n);
+}
+
 /* What a condition must have beside its kind. Kinds that nobody knows are kept: they never match. */
 static bool
 condition_is_good(const struct json *c)
@@ -57,7 +65,7 @@ condition_is_good(const struct json *c)
 	bool key = json_is(json_get(c, "key"), JSON_STR);
 
 	if (json_str_eq(kind, "event_match"))
-		return key && json_is(json_get(c, "pattern"), JSON_STR);
+		return key && is_pattern(json_get(c, "pattern"));
 	if (json_str_eq(kind, "event_property_is") || json_str_eq(kind, "event_property_contains"))
 		return key && is_plain(json_get(c, "value"));
 	if (json_str_eq(kind, "sender_notification_permission"))
@@ -78,7 +86,7 @@ read_conditions(struct ctx *cx, struct json *conditions, struct json **out)
 		return fail(cx, M_BAD_JSON, "conditions must be an array");
 	for (size_t i = 0; i < conditions->u.arr.n; i++)
 		if (!condition_is_good(conditions->u.arr.v[i]))
-			return fail(cx, M_INVALID_PARAM, "condition %zu lacks what its kind needs", i);
+			return fail(cx, M_INVALID_PARAM, "condition %zu lacks what its kind needs, or its pattern is too long", i);
 	*out = conditions;
 	return M_OK;
 }
@@ -88,6 +96,8 @@ read_pattern(struct ctx *cx, struct json *pattern, struct json **out)
 {
 	if (!json_is(pattern, JSON_STR))
 		return fail(cx, pattern ? M_BAD_JSON : M_MISSING_PARAM, "a content rule needs a pattern");
+	if (!is_pattern(pattern))
+		return fail(cx, M_INVALID_PARAM, "a pattern has at most %d characters", PUSH_GLOB_MAX);
 	*out = pattern;
 	return M_OK;
 }

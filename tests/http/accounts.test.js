@@ -445,6 +445,8 @@ describe("push rules are changed", () => {
 			await refused("M_INVALID_PARAM", 400, "override/a", { ...good, conditions: [c] });
 		await refused("M_MISSING_PARAM", 400, "content/a");
 		await refused("M_BAD_JSON", 400, "content/a", { ...good, pattern: 1 });
+		await refused("M_INVALID_PARAM", 400, "content/a", { ...good, pattern: "x".repeat(513) });
+		await refused("M_INVALID_PARAM", 400, "override/a", { ...good, conditions: [{ kind: "event_match", key: "a", pattern: "*".repeat(513) }] });
 		await refused("M_UNKNOWN", 400, "sender/a?before=b");
 		await refused("M_UNKNOWN", 400, "sender/a?after=a");
 		await refused("M_UNKNOWN", 400, "override/a?after=.m.rule.master");
