@@ -110,6 +110,7 @@ const struct route routes[] = {
 	{ POST, C3 "/rooms/{roomId}/upgrade", USER, R_FREE, TX_RW, 64, cl_upgrade_room, "upgradeRoom" },
 	{ GET, C1 "/rooms/{roomId}/hierarchy", USER, R_READ, TX_RO, 0, cl_get_space_hierarchy, "getSpaceHierarchy" },
 	{ GET, C1 "/rooms/{roomId}/timestamp_to_event", USER, R_READ, TX_RO, 0, cl_get_event_by_timestamp, "getEventByTimestamp" },
+	{ GET, C3 "/rooms/{roomId}/initialSync", GUEST, R_FREE, TX_RO, 0, cl_room_initial_sync, "roomInitialSync" },
 	{ GET, C3 "/publicRooms", ANYONE, R_FREE, TX_RO, 0, cl_get_public_rooms, "getPublicRooms" },
 	{ POST, C3 "/publicRooms", GUEST, R_FREE, TX_RO, 64, cl_query_public_rooms, "queryPublicRooms" },
 	{ GET, C1 "/room_summary/{roomIdOrAlias}", MAYBE_USER, R_FREE, TX_RO, 0, cl_get_room_summary, "getRoomSummary" },

@@ -30,6 +30,9 @@ enum err read_event(struct ctx *cx, const char *room, const char *event_id, stru
 enum err read_context(struct ctx *cx, const char *room, const char *event_id, int64_t limit, const struct event_filter *f,
     struct json_out *o);
 
+/* GET /rooms/{roomId}/initialSync, deprecated: the newest messages, the state and the user's own data of one room. */
+enum err read_initial(struct ctx *cx, const char *room, int64_t limit, struct json_out *o);
+
 /* State: now, or for who has left, when he left. */
 enum err read_state(struct ctx *cx, const char *room, struct json_out *o);
 /* M_NOT_FOUND: no such state. whole: the event, not only its content. */

@@ -47,6 +47,18 @@ cl_get_room_events(struct req *r)
 	return read_messages(&r->cx, req_param(r, "roomId"), &q, &r->out);
 }
 
+/* GET /_matrix/client/v3/rooms/{roomId}/initialSync: deprecated, but there. */
+enum err
+cl_room_initial_sync(struct req *r)
+{
+	int64_t limit;
+	enum err e;
+
+	if ((e = req_query_int(r, "limit", 1, INT64_MAX, READ_LIMIT, &limit)) != M_OK)
+		return e;
+	return read_initial(&r->cx, req_param(r, "roomId"), limit, &r->out);
+}
+
 /* GET /_matrix/client/v1/rooms/{roomId}/timestamp_to_event */
 enum err
 cl_get_event_by_timestamp(struct req *r)

@@ -62,3 +62,24 @@ test("a deleted alias leaves the room's state, where its user may change that", 
 	await alice.fails(404, "M_NOT_FOUND", "DELETE", `${V3}/directory/room/${enc(one)}`);
 	assert.equal(server.sql(`SELECT fault FROM hearth.room_check('${room}')`), "");
 });
+
+test("the old view of one room", async () => {
+	const room = await alice.createRoom({ preset: "public_chat" });
+	const ids = [await alice.send(room, "1"), await alice.send(room, "2")];
+	await alice.ok("PUT", `${V3}/user/${enc(alice.userId)}/rooms/${enc(room)}/account_data/own`, { a: 1 });
+	const all = await alice.ok("GET", at(room, "/initialSync?limit=2"));
+	assert.deepEqual(all.messages.chunk.map((e) => e.event_id), ids);
+	assert.equal(all.membership, "join");
+	assert.equal(all.visibility, "private");
+	assert.deepEqual(all.account_data, [{ type: "own", content: { a: 1 } }]);
+	assert.ok(all.state.some((e) => e.type === "m.room.create"));
+	const older = await alice.ok("GET", at(room, `/messages?dir=b&limit=1&from=${all.messages.start}`));
+	assert.ok(!ids.includes(older.chunk[0].event_id));
+	await bob.fails(403, "M_FORBIDDEN", "GET", at(room, "/initialSync"));
+	await alice.invite(room, bob.userId);
+	await bob.fails(403, "M_FORBIDDEN", "GET", at(room, "/initialSync"));
+	await bob.join(room);
+	await bob.leave(room);
+	await alice.send(room, "after");
+	assert.equal((await bob.ok("GET", at(room, "/initialSync?limit=1"))).messages.chunk[0].state_key, bob.userId);
+});
