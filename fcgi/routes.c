@@ -30,6 +30,7 @@ const struct route routes[] = {
 	{ POST, C3 "/logout/all",			LOCKED_USER, R_FREE, TX_RW, 64, cl_logout_all, "logout_all" },
 	{ POST, C3 "/register",				ANYONE, R_REGISTER, TX_NONE, 64, cl_register, "register" },
 	{ GET, C3 "/register/available",		ANYONE, R_REGISTER, TX_NONE, 0, cl_check_username_availability, "checkUsernameAvailability" },
+	{ GET, C1 "/register/m.login.registration_token/validity", ANYONE, R_REGISTER, TX_NONE, 0, cl_registration_token_validity, "registrationTokenValidity" },
 	{ GET, "/_synapse/admin/v1/register",		ANYONE, R_REGISTER, TX_NONE, 0, synapse_register_nonce, "" },
 	{ POST, "/_synapse/admin/v1/register",		ANYONE, R_REGISTER, TX_NONE, 64, synapse_register, "" },
 	{ GET, C3 "/account/whoami",			GUEST, R_READ, TX_NONE, 0, cl_get_token_owner, "getTokenOwner" },

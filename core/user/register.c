@@ -9,6 +9,7 @@
 #include "core/db/db.h"
 #include "core/user/account.h"
 #include "core/user/hash_gate.h"
+#include "core/user/registration_token.h"
 #include "core/user/uia.h"
 
 #define NONCE_MS (60 * 1000)
@@ -17,7 +18,8 @@ STMT(register_nonce_put, "INSERT INTO register_nonce (nonce, expires_ts) VALUES 
 STMT(register_nonce_select, "SELECT 1 FROM register_nonce WHERE nonce = $1 AND expires_ts > $2");
 STMT(register_nonce_take, "DELETE FROM register_nonce WHERE nonce = $1");
 
-static const struct uia_flow register_flows[] = { { { "m.login.dummy" } } };
+static const struct uia_flow open_flows[] = { { { "m.login.dummy" } } };
+static const struct uia_flow token_flows[] = { { { REGISTRATION_TOKEN_STAGE } } };
 
 /* Inside the transaction: the account and, unless inhibited, its first session. */
 static enum err
@@ -40,6 +42,8 @@ consume(struct ctx *cx, const struct uia *u, const char *nonce, const char *loca
 	int64_t n;
 	enum err e;
 
+	if (u != NULL && u->flows == token_flows && (e = registration_token_use(cx, u)) != M_OK)
+		return e;
 	if (u != NULL)
 		return uia_finish(cx, u, localpart);
 	if ((e = db_exec(cx, &n, &register_nonce_take, P_TEXT(nonce))) != M_OK)
@@ -101,24 +105,20 @@ answer_again(struct ctx *cx, const struct registration *r, const char *localpart
 static enum err
 registration_allowed(struct ctx *cx)
 {
-	switch (cx->conf->registration) {
-	case REG_OPEN:
+	if (cx->conf->registration != REG_CLOSED)
 		return M_OK;
-	case REG_TOKEN:
-		return fail(cx, M_FORBIDDEN, "registration here needs a token from the administrator");
-	case REG_CLOSED:
-		break;
-	}
 	return fail(cx, M_FORBIDDEN, "registration is closed on this server");
 }
 
 enum err
 register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out)
 {
-	struct uia u = { .endpoint = "register", .flows = register_flows, .nflows = 1, .body = body };
+	struct uia u = { .endpoint = "register", .flows = open_flows, .nflows = 1, .body = body };
 	const char *localpart, *made;
 	enum err e;
 
+	if (cx->conf->registration == REG_TOKEN)
+		u.flows = token_flows;
 	if ((e = registration_allowed(cx)) != M_OK ||
 	    (r->password != NULL && (e = account_password_ok(cx, r->password)) != M_OK) ||
 	    (r->username != NULL && (e = account_name_check(cx, r->username, r->privileged, &localpart)) != M_OK))
@@ -142,6 +142,14 @@ register_available(struct ctx *cx, const char *username)
 	    (e = account_name_check(cx, username, false, &localpart)) != M_OK)
 		return e;
 	return account_name_free(cx, localpart);
+}
+
+enum err
+register_token_valid(struct ctx *cx, const char *token, bool *valid)
+{
+	enum err e = registration_allowed(cx);
+
+	return e == M_OK ? registration_token_valid(cx, token, valid) : e;
 }
 
 /* ---- by shared secret */

@@ -31,6 +31,9 @@ enum err register_user(struct ctx *cx, const struct registration *r, const struc
 /* Would it be free? M_USER_IN_USE, M_INVALID_USERNAME. */
 enum err register_available(struct ctx *cx, const char *username);
 
+/* Would a registration token (esc) let somebody in? M_FORBIDDEN when registration is closed. */
+enum err register_token_valid(struct ctx *cx, const char *token, bool *valid);
+
 /* The shared secret's door (/_synapse/admin/v1/register): a nonce is good once and for a minute. E_BAD_REQUEST without a secret. */
 enum err register_nonce_new(struct ctx *cx, const char **nonce);
 struct shared_secret {

@@ -6,6 +6,7 @@
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
 #include "core/user/account.h"
+#include "core/user/registration_token.h"
 
 #define SESSION_MS (24LL * 3600 * 1000)
 
@@ -58,6 +59,7 @@ static const struct {
 } stages[] = {
 	{ "m.login.dummy", stage_dummy },
 	{ "m.login.password", stage_password },
+	{ REGISTRATION_TOKEN_STAGE, registration_token_stage },
 };
 
 static enum err

@@ -12,7 +12,7 @@
 
 /* ---- login.c, register.c, admin_register.c */
 handler_fn cl_get_login_flows, cl_login, cl_login_fallback, cl_logout, cl_logout_all;
-handler_fn cl_register, cl_check_username_availability;
+handler_fn cl_register, cl_check_username_availability, cl_registration_token_validity;
 handler_fn synapse_register_nonce, synapse_register;
 
 /* ---- account.c */

@@ -50,3 +50,21 @@ cl_check_username_availability(struct req *r)
 	json_end(&r->out);
 	return M_OK;
 }
+
+/* GET /_matrix/client/v1/register/m.login.registration_token/validity */
+enum err
+cl_registration_token_validity(struct req *r)
+{
+	const char *token = req_query(r, "token");
+	bool valid;
+	enum err e;
+
+	if (token == NULL)
+		return fail(&r->cx, M_MISSING_PARAM, "token is missing");
+	if ((e = register_token_valid(&r->cx, token, &valid)) != M_OK)
+		return e;
+	json_obj(&r->out, NULL);
+	json_bool(&r->out, "valid", valid);
+	json_end(&r->out);
+	return M_OK;
+}

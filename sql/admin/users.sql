@@ -121,6 +121,32 @@ END $$;
 COMMENT ON FUNCTION admin.deactivate(text, boolean) IS
 	'Ends an account for ever: its sessions end, a job leaves its rooms. The name stays taken. erase: remembered as the wish to be forgotten; the profile is removed.';
 
+CREATE OR REPLACE FUNCTION admin.create_registration_token(token text DEFAULT NULL, uses integer DEFAULT NULL,
+	valid_for interval DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = hearth, pg_temp AS $$
+DECLARE
+	ms bigint := extract(epoch FROM clock_timestamp()) * 1000;
+BEGIN
+	token := coalesce(token, admin_password_made_up());
+	INSERT INTO registration_token (token, uses_allowed, expires_ts, created_ts)
+		VALUES (token, uses, ms + (extract(epoch FROM valid_for) * 1000)::bigint, ms);
+	RETURN token;
+END $$;
+COMMENT ON FUNCTION admin.create_registration_token(text, integer, interval) IS
+	'Makes a token for the setting registration = token, and returns it; without one it is made up. uses: how many may register by it (any number), valid_for: how long (for ever).';
+
+CREATE OR REPLACE FUNCTION admin.delete_registration_token(token text) RETURNS boolean
+LANGUAGE sql SECURITY DEFINER SET search_path = hearth, pg_temp AS $$
+	WITH d AS (DELETE FROM registration_token t WHERE t.token = delete_registration_token.token RETURNING 1)
+	SELECT EXISTS (SELECT FROM d)
+$$;
+COMMENT ON FUNCTION admin.delete_registration_token(text) IS 'Nobody can register by this token any more. false: there is no such token.';
+
+CREATE OR REPLACE VIEW admin.registration_tokens AS
+	SELECT t.token, t.uses_allowed, t.used, to_timestamp(t.expires_ts / 1000.0) AS expires, to_timestamp(t.created_ts / 1000.0) AS created
+	FROM hearth.registration_token t;
+COMMENT ON VIEW admin.registration_tokens IS 'Tokens that let people register, used up and expired ones too.';
+
 CREATE OR REPLACE VIEW admin.users AS
 	SELECT n.body AS user_id, a.kind, a.admin, a.locked, a.suspended,
 		to_timestamp(a.created_ts / 1000.0) AS created, to_timestamp(a.deactivated_ts / 1000.0) AS deactivated,
@@ -140,4 +166,5 @@ CREATE OR REPLACE VIEW admin.devices AS
 COMMENT ON VIEW admin.devices IS 'Every session; admin.logout(user_id, device_id) ends one.';
 
 REVOKE ALL ON FUNCTION admin.create_user(text, text, boolean), admin.reset_password(text, text, boolean),
-	admin.logout(text, text), admin.deactivate(text, boolean) FROM PUBLIC;
+	admin.logout(text, text), admin.deactivate(text, boolean),
+	admin.create_registration_token(text, integer, interval), admin.delete_registration_token(text) FROM PUBLIC;
