@@ -190,6 +190,7 @@ push_rules_get_kind(struct ctx *cx, const char *kind, struct json **out)
 	struct json *all;
 	enum err e;
 
+	*out = json_new_arr(cx->a);
 	if (!push_rules_kind(kind))
 		return fail(cx, M_INVALID_PARAM, "no such kind of push rule");
 	if ((e = push_rules_get(cx, &all)) != M_OK)

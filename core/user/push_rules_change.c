@@ -13,9 +13,9 @@
 static enum err
 read_actions(struct ctx *cx, const struct json *actions, struct json **out)
 {
+	*out = json_new_arr(cx->a);
 	if (!json_is(actions, JSON_ARR))
 		return fail(cx, actions ? M_BAD_JSON : M_MISSING_PARAM, "actions must be an array");
-	*out = json_new_arr(cx->a);
 	for (size_t i = 0; i < actions->u.arr.n; i++) {
 		struct json *v = actions->u.arr.v[i];
 
@@ -151,7 +151,7 @@ edit_open(struct ctx *cx, const char *kind, struct edit *ed)
 {
 	enum err e;
 
-	*ed = (struct edit){ .kind = kind };
+	*ed = (struct edit){ .kind = kind, .rules = json_new_arr(cx->a) };
 	if (!push_rules_kind(kind))
 		return fail(cx, M_INVALID_PARAM, "no such kind of push rule");
 	if ((e = account_data_stored(cx, "m.push_rules", &ed->was)) != M_OK)
@@ -162,8 +162,8 @@ edit_open(struct ctx *cx, const char *kind, struct edit *ed)
 		ed->all = json_new_obj(cx->a);
 		json_set(cx->a, ed->all, "global", ed->global = json_new_obj(cx->a));
 	}
-	if (!json_is(ed->rules = json_get(ed->global, kind), JSON_ARR))
-		ed->rules = json_new_arr(cx->a);
+	if (json_is(json_get(ed->global, kind), JSON_ARR))
+		ed->rules = json_get(ed->global, kind);
 	return M_OK;
 }
 
