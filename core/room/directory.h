@@ -1,7 +1,7 @@
 /*
  * core/room/directory.h - the published room directory (Client-Server API, "Published room directory").
  *
- * Ordered by the number of joined members, then newest first. A token names the
+ * Rooms that somebody is in, ordered by the number of joined members, then newest first. A token names the
  * place in that order at which the next page begins, so a page costs what it shows,
  * wherever it is.
  */

@@ -35,6 +35,8 @@ describe("public rooms", () => {
 		assert.deepEqual(ids(await search({ generic_search_term: alias })), [room]);
 		await alice.ok("PUT", `${V3}/directory/list/room/${enc(room)}`, { visibility: "private" });
 		assert.deepEqual(ids(await search({ generic_search_term: name })), [space]);
+		await alice.leave(space);
+		assert.deepEqual(ids(await search({ generic_search_term: name })), [], "nobody is in it");
 	});
 
 	test("pages forth and back give every room once", async () => {
