@@ -175,7 +175,7 @@ stage_passed(struct ctx *cx, const char *type, struct progress *p)
 	return db_exec(cx, NULL, &uia_complete, P_TEXT(p->id), P_TEXT(type), P_BYTES(p->params, sizeof p->params));
 }
 
-/* The 401 with flows and session; with errcode and error when the last attempt failed. */
+/* The 401 with flows and session; when the last attempt failed with errcode, error and completed (which clients look for then). */
 static enum err
 ask(struct ctx *cx, const struct uia *u, struct progress *p, const char *error)
 {
@@ -190,7 +190,7 @@ ask(struct ctx *cx, const struct uia *u, struct progress *p, const char *error)
 		json_str(&o, "errcode", err_code(M_FORBIDDEN));
 		json_str(&o, "error", error);
 	}
-	if (p->n > 0) {
+	if (p->n > 0 || error != NULL) {
 		json_arr(&o, "completed");
 		for (size_t i = 0; i < p->n; i++)
 			json_str(&o, NULL, p->completed[i]);
