@@ -26,8 +26,8 @@ dice(struct world *w, unsigned n)
 
 static const char *const presets[] = {
 	"{\"preset\":\"public_chat\"}", "{\"preset\":\"public_chat\",\"name\":\"n\"}",
-	"{\"preset\":\"private_chat\",\"initial_state\":[{\"type\":\"m.room.history_visibility\",\"state_key\":\"\","
-	"\"content\":{\"history_visibility\":\"joined\"}}]}",
+	("{\"preset\":\"private_chat\",\"initial_state\":[{\"type\":\"m.room.history_visibility\",\"state_key\":\"\","
+	 "\"content\":{\"history_visibility\":\"joined\"}}]}"),
 };
 
 /* One change by someone. Most of those that are not allowed are refused; that is fine. */
