@@ -167,15 +167,20 @@ connection_setup(int fd)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));	/* fails on unix sockets, and may */
 }
 
-/* False when nobody is in the queue. */
+/* False when nobody is in the queue, or nobody can be taken from it now. */
 static bool
 accept_one(struct loop *l)
 {
 	int fd = accept4(l->listener, NULL, NULL, SOCK_CLOEXEC);
 	enum arrival a;
 
-	if (fd < 0)
-		return errno != EAGAIN;
+	if (fd < 0 && (errno == EINTR || errno == ECONNABORTED))
+		return true;
+	if (fd < 0) {
+		if (errno != EAGAIN)	/* no descriptors left: some are given back in a moment */
+			poll(NULL, 0, 10);
+		return false;
+	}
 	connection_setup(fd);
 	if ((a = arrival(fd)) == HALF) {	/* nginx connects first and writes a moment later */
 		poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 2);
