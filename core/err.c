@@ -27,7 +27,7 @@ err_code(enum err e)
 }
 
 enum err
-fail(struct ctx *cx, enum err e, const char *fmt, ...)
+(fail)(struct ctx *cx, enum err e, const char *fmt, ...)
 {
 	char text[512];
 	va_list ap;

@@ -12,12 +12,6 @@ find(const struct json *obj, const char *key, size_t n)
 	return NULL;
 }
 
-bool
-json_is(const struct json *v, enum json_type t)
-{
-	return v && v->type == t;
-}
-
 struct json *
 json_get(const struct json *obj, const char *key)
 {

@@ -58,7 +58,11 @@ const char *json_get_esc(struct arena *a, const struct json *obj, const char *ke
 int64_t json_get_int(const struct json *obj, const char *key, int64_t dflt);	/* dflt if no JSON_INT */
 bool json_get_bool(const struct json *obj, const char *key, bool dflt);
 struct json *json_get_by_esc(const struct json *obj, const char *esc_key);
-bool json_is(const struct json *v, enum json_type t);	/* false for NULL */
+static inline bool
+json_is(const struct json *v, enum json_type t)		/* false for NULL; here for the analyzers to see */
+{
+	return v && v->type == t;
+}
 bool json_str_eq(const struct json *v, const char *s);	/* v is a string equal to the C string s */
 bool json_equal(const struct json *a, const struct json *b); /* objects regardless of order */
 
