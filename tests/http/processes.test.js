@@ -485,7 +485,7 @@ describe("containers", () => {
 			env: {
 				PATH: process.env.PATH, HEARTH_SERVER_NAME: server.name, HEARTH_DATABASE_URL: server.databaseUrl.replace("user=postgres", "user=hearth_worker"),
 				HEARTH_WEB_SOCKET: `tcp:127.0.0.1:${web}`, HEARTH_SYNC_SOCKET: `tcp:127.0.0.1:${sync}`, HEARTH_RUN_DIR: dir,
-				HEARTH_METRICS_LISTEN: metrics, HEARTH_SQL_DIR: path.join(top, "sql"), HEARTH_WEB_WORKERS: "2", HEARTH_SYNC_WORKERS: "1", ...settings,
+				HEARTH_METRICS_LISTEN: metrics, HEARTH_SQL_DIR: path.join(top, "sql"), HEARTH_WEB_WORKERS: "2", HEARTH_SYNC_WORKERS: "1", HEARTH_RATE_LIMITS: "off", ...settings,
 			},
 		});
 		const c = { dir, web, sync, metrics, child, exited: new Promise((done) => child.once("exit", (code, signal) => done(signal ?? code))) };
