@@ -161,7 +161,7 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 	if (!id_is_user(d.state_key))
 		return fail(cx, M_INVALID_PARAM, "user_id is not a user id");
 	if (action == MEMBER_INVITE &&
-	    ((e = member_invitable(cx, target)) != M_OK || (e = name_nid(cx, target, &nid)) != M_OK))
+	    ((e = member_invitable(cx, d.state_key)) != M_OK || (e = name_nid(cx, d.state_key, &nid)) != M_OK))
 		return e;
 	append_init(&ap, cx);
 	append_want_draft(&ap, &d);

@@ -22,14 +22,14 @@ static const char **
 conditions(struct append *ap, size_t *n)
 {
 	const struct slot *s = append_state(ap, "m.room.join_rules", "");
-	const struct json *rule = s != NULL ? json_get(s->ev->content, "join_rule") : NULL, *allow;
+	const struct json *content = s != NULL ? s->ev->content : NULL, *rule = json_get(content, "join_rule"), *allow;
 	const char **v;
 
 	*n = 0;
 	if (!(json_str_eq(rule, "restricted") && ap->room.rv->restricted) &&
 	    !(json_str_eq(rule, "knock_restricted") && ap->room.rv->knock_restricted))
 		return NULL;
-	allow = json_get(s->ev->content, "allow");
+	allow = json_get(content, "allow");
 	v = arena_calloc(ap->cx->a, json_is(allow, JSON_ARR) ? allow->u.arr.n + 1 : 1, sizeof *v);
 	for (size_t i = 0; json_is(allow, JSON_ARR) && i < allow->u.arr.n; i++) {
 		const struct json *c = allow->u.arr.v[i];

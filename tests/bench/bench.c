@@ -567,7 +567,7 @@ scenario_waiting(void)
 	char *since = sync_token(token(first)), path[4096];
 
 	snprintf(path, sizeof(path), "/_matrix/client/v3/sync?timeout=300000&since=%s", since);
-	t0 = now_s();
+	free(since);
 	for (long i = 0; i < n; i++) {
 		load_call(LOAD_STREAM, 0, token(first + i), path, NULL, false, count_done, &woken, i);
 		if (i % 500 == 499)

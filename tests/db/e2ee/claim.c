@@ -96,7 +96,7 @@ Test(claim, two_first_uses_of_a_fallback_key)
 
 Test(claim, a_thousand_devices_and_a_query_of_them_are_one_round_trip_each)
 {
-	struct json *wanted, *users = json_new_obj(bob->cx->a);
+	struct json *wanted, *users;
 	struct json_out o;
 
 	sql("INSERT INTO name (body) SELECT '@u' || i || ':localhost' FROM generate_series(1, 200) i");

@@ -57,7 +57,7 @@ client_again(const struct client *c)
 const char *
 client_room(struct client *c, const char *body)
 {
-	struct created out;
+	struct created out = { 0 };
 	enum err e = CALL(c, room_create(c->cx, parsed(c->cx->a, body), &out));
 
 	cr_assert_eq(e, M_OK, "createRoom: %d %s", e, c->cx->err_text);

@@ -172,7 +172,7 @@ Test(news, containers_tell_each_other)
 Test(news, looks_find_rows_once)
 {
 	struct ear *a = ear_new();
-	const char *first;
+	char *first;
 
 	account("alice");
 	account_data("alice", 1);
@@ -190,9 +190,10 @@ Test(news, looks_find_rows_once)
 	a->nfound = 0;
 	sql("BEGIN");
 	account_data("bob", 1);
-	const char *before = strdup(news_position(a->n));
+	char *before = strdup(news_position(a->n));
 	while (strcmp(before, news_position(a->n)) == 0)
 		turn(a, NULL, up), news_step(a->n), poll(NULL, 0, 5);
+	free(before);
 	cr_expect_eq(a->nfound, 0, "not committed");
 	sql("COMMIT");
 	turn(a, NULL, a_found);
@@ -203,6 +204,7 @@ Test(news, looks_find_rows_once)
 	/* A successor goes on from the position of its predecessor. */
 	a = ear_new();
 	news_follow(a->n, first);
+	free(first);
 	turn(a, NULL, a_found);
 	cr_expect_eq(a->all, 0);
 	cr_expect(has(a->found, a->nfound, WAKE_USER(nid("alice"))) && has(a->found, a->nfound, WAKE_USER(nid("bob"))));

@@ -106,7 +106,7 @@ nth(char *out, size_t i, const char *alphabet, size_t n)
 
 Test(push_glob, every_short_pattern_by_the_definition)
 {
-	char p[16], s[16];
+	char p[16] = "", s[16] = "";
 
 	for (size_t i = 0; i < 3906; i++)
 		for (size_t k = 0; k < 364; k++) {
