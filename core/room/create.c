@@ -330,7 +330,8 @@ plan_preset(const struct wish *w, struct plan *p, const char *type, const char *
 /*
  * In version 12 the room's id is the hash of the create event, and all that tells the events
  * of two equal wishes of one user apart is their time. Whoever finds his taken (see room_create)
- * tries again, set back at random: by up to half a second, then one, two, four.
+ * tries again, set back at random: by up to a second, then eight, then a minute, so that even hundreds
+ * of rooms a second find a place.
  */
 static int64_t
 create_ts(const struct wish *w)
@@ -340,7 +341,7 @@ create_ts(const struct wish *w)
 	if (!w->rv->room_id_is_create_hash || w->cx->attempt == 0)
 		return w->cx->now;
 	random_bytes(&r, sizeof r);
-	return w->cx->now - r % (250 << w->cx->attempt);
+	return w->cx->now - r % (w->cx->attempt > 2 ? 64000 : 125 << 3 * w->cx->attempt);
 }
 
 static void
