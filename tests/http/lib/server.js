@@ -1,5 +1,5 @@
-// A real server for tests: deploy/local in a directory of its own, on free ports, with cheap passwords, no rate limits, open
-// registration and a shared secret. tests/http/run starts ONE for all files and tells them by HEARTH_TEST_*; a file run by
+// A real server for tests: deploy/local in a directory of its own, on free ports, with cheap passwords, no rate limits and a
+// shared secret. Registration is open, as it is by default on loopback. tests/http/run starts ONE for all files and tells them by HEARTH_TEST_*; a file run by
 // itself (node --test tests/http/x.test.js) starts its own. Tests that break a server start one with start().
 "use strict";
 const { spawn, spawnSync } = require("node:child_process");
@@ -110,7 +110,7 @@ async function start(settings = {}, { dir = tempDir("http") } = {}) {
 	const env = {
 		...process.env,
 		HEARTH_DIR: dir, HEARTH_LISTEN: `https:127.0.0.1:${port},http:127.0.0.1:${httpPort}`, HEARTH_PASSWORD_COST: "low",
-		HEARTH_RATE_LIMITS: "off", HEARTH_REGISTRATION: "open", HEARTH_REGISTRATION_SHARED_SECRET: s.secret,
+		HEARTH_RATE_LIMITS: "off", HEARTH_REGISTRATION_SHARED_SECRET: s.secret,
 		HEARTH_SHARED_BUFFERS: "64MB", HEARTH_STOP_SECONDS: "10", HEARTH_READY_FD: "3", HEARTH_SERVER_NAME: s.name, ...settings,
 	};
 	if (!settings.HEARTH_DATABASE_URL) delete env.HEARTH_DATABASE_URL;
