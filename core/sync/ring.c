@@ -350,7 +350,8 @@ ring_move(struct ring *g, const struct position *now)
 {
 	g->pos = *now;
 	g->pos.xip = g->xip;
-	memcpy(g->xip, now->xip, now->nxip * sizeof *now->xip);
+	if (now->nxip > 0)	/* else there may be no list at all */
+		memcpy(g->xip, now->xip, now->nxip * sizeof *now->xip);
 }
 
 /* ---- who types */
