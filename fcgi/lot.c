@@ -1,5 +1,6 @@
 /* fcgi/lot.c - the waiting requests of a park process, as data; see lot.h. */
 #include "fcgi/lot.h"
+#include "core/base/sorted.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -336,22 +337,6 @@ ring_put(struct lot *l, int64_t key, int64_t now)
 	*e = (struct event){ key, now };
 }
 
-static bool
-has_room(const struct sync_wait *w, int64_t nid)
-{
-	size_t lo = 0, hi = w->nrooms;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (w->rooms[mid] < nid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < w->nrooms && w->rooms[lo] == nid;
-}
-
 /* Was anything that it waits for touched at or after `seen`, as far as anybody knows? */
 static bool
 woken_since(const struct lot *l, const struct sync_wait *w, int64_t seen)
@@ -365,7 +350,7 @@ woken_since(const struct lot *l, const struct sync_wait *w, int64_t seen)
 
 		if (e->at < seen)
 			return false;
-		if (WAKE_IS_USER(e->key) ? WAKE_NID(e->key) == w->user_nid : has_room(w, WAKE_NID(e->key)))
+		if (WAKE_IS_USER(e->key) ? WAKE_NID(e->key) == w->user_nid : i64_in(w->rooms, w->nrooms, WAKE_NID(e->key)))
 			return true;
 	}
 	return false;
@@ -508,22 +493,6 @@ lot_wake(struct lot *l, const int64_t *keys, size_t n, int64_t now)
 	}
 }
 
-static bool
-has_pos(const int64_t *pos, size_t n, int64_t wanted)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (pos[mid] < wanted)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < n && pos[lo] == wanted;
-}
-
 /* Had the waiter's last answer not seen one of these rows? Where its token cannot be read: who knows. */
 static bool
 is_news(struct arena *a, const struct parked *p, const int64_t *pos, size_t n)
@@ -536,7 +505,7 @@ is_news(struct arena *a, const struct parked *p, const int64_t *pos, size_t n)
 	if (pos[n - 1] >= seen.xmax)
 		return true;
 	for (size_t i = 0; i < seen.nxip; i++)
-		if (has_pos(pos, n, seen.xip[i]))
+		if (i64_in(pos, n, seen.xip[i]))
 			return true;
 	return false;
 }

@@ -7,6 +7,7 @@
  * members, costs a worker no more than its answer and one piece.
  */
 #include "core/room/relation.h"
+#include "core/base/sorted.h"
 #include "core/sync/impl.h"
 #include "core/user/push_rules.h"
 
@@ -66,17 +67,9 @@ take_sizes(struct arena *a, struct rows *r, struct changes *c)
 static int64_t
 size_of(const struct changes *c, int64_t room)
 {
-	size_t lo = 0, hi = c->nsized;
+	size_t i = i64_place(c->sized, c->nsized, room);
 
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (c->sized[mid] < room)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < c->nsized && c->sized[lo] == room ? c->size[lo] : 0;
+	return i < c->nsized && c->sized[i] == room ? c->size[i] : 0;
 }
 
 static void
@@ -158,7 +151,7 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 	for (i = 0; q->covered && i < q->nrooms; i++)
 		add_room(cx->a, c, q->rooms[i]);
 	for (i = 0; !q->initial && i < q->ndata; i++)
-		if (nid_in(q->joined, q->njoined, q->data[i].room))
+		if (i64_in(q->joined, q->njoined, q->data[i].room))
 			add_room(cx->a, c, q->data[i].room);
 	for (i = 0; q->w->full_state && i < q->njoined; i++)
 		add_room(cx->a, c, q->joined[i]);
@@ -240,7 +233,7 @@ make_jobs(struct arena *a, struct sync_req *q, struct changes *c)
 	nid_sort(done, c->nmembers);
 	nid_sort(c->rooms, c->nrooms);
 	for (i = 0; i < c->nrooms; i++)
-		if ((i == 0 || c->rooms[i] != c->rooms[i - 1]) && !nid_in(done, c->nmembers, c->rooms[i]))
+		if ((i == 0 || c->rooms[i] != c->rooms[i - 1]) && !i64_in(done, c->nmembers, c->rooms[i]))
 			add_job(q, c->rooms[i], SECT_JOIN, NULL, false, size_of(c, c->rooms[i]));
 	qsort(q->jobs, q->njobs, sizeof *q->jobs, by_section);
 }

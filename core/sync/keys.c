@@ -74,7 +74,7 @@ queue_members(struct ctx *cx, struct lists_load *l, struct sync_req **q, size_t 
 	for (j = 0; j < m; j++) {
 		lo[j] = INT64_MAX;
 		for (i = 0; i < n; i++)
-			if (nid_in(q[i]->state_rooms, q[i]->nstate_rooms, room[j]) && position_lo(&q[i]->since) < lo[j])
+			if (i64_in(q[i]->state_rooms, q[i]->nstate_rooms, room[j]) && position_lo(&q[i]->since) < lo[j])
 				lo[j] = position_lo(&q[i]->since);
 	}
 	device_lists_members_queue(cx, &l->members, room, lo, m);
@@ -142,7 +142,7 @@ shares_one(const struct sync_req *q, const int64_t *rooms, size_t n)
 	size_t i;
 
 	for (i = 0; i < n; i++)
-		if (nid_in(q->joined, q->njoined, rooms[i]))
+		if (i64_in(q->joined, q->njoined, rooms[i]))
 			return true;
 	return false;
 }
@@ -158,7 +158,7 @@ take_members(struct arena *a, struct lists_load *k, struct list *l)
 		size_t n = 0;
 		const int64_t *rooms;
 
-		if (db_i64(r, 1) == q->w->user_nid || !nid_in(q->state_rooms, q->nstate_rooms, db_i64(r, 0)) ||
+		if (db_i64(r, 1) == q->w->user_nid || !i64_in(q->state_rooms, q->nstate_rooms, db_i64(r, 0)) ||
 		    !position_new(&q->since, db_i64(r, 2)))
 			continue;
 		rooms = db_null(r, 5) ? NULL : db_i64s(r, 5, &n);
@@ -176,7 +176,7 @@ take_names(struct arena *a, struct lists_load *k, struct list *l)
 	int before = k->names.i;
 
 	while (l->q->nkey_users > 0 && k->names.res && db_next(&k->names))
-		if (nid_in(l->q->key_users, l->q->nkey_users, db_i64(&k->names, 0)))
+		if (i64_in(l->q->key_users, l->q->nkey_users, db_i64(&k->names, 0)))
 			add_changed(a, l, db_text(&k->names, 1));
 	k->names.i = before;
 }

@@ -115,10 +115,10 @@ want_room(struct sync_room *m, const struct sync_req *q)
 	m->lo = lo < m->lo ? lo : m->lo;
 	m->lim = lim > m->lim ? lim : m->lim;
 	m->want_lazy |= q->f->state.lazy_members;
-	m->want_state |= nid_in(q->state_rooms, q->nstate_rooms, m->nid);
+	m->want_state |= i64_in(q->state_rooms, q->nstate_rooms, m->nid);
 	m->want_heroes = m->want_state;
 	m->heroes_lo = m->lo;
-	if (nid_in(q->live_rooms, q->nlive_rooms, m->nid))
+	if (i64_in(q->live_rooms, q->nlive_rooms, m->nid))
 		live_want(m, q, false);
 }
 

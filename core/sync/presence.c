@@ -70,7 +70,7 @@ share_room(const int64_t *a, size_t na, const int64_t *b, size_t nb)
 	if (na > nb)
 		return share_room(b, nb, a, na);
 	for (i = 0; i < na; i++)
-		if (nid_in(b, nb, a[i]))
+		if (i64_in(b, nb, a[i]))
 			return true;
 	return false;
 }

@@ -1,5 +1,6 @@
 /* core/sync/ring.c - see ring.h. */
 #include "core/base/clock.h"
+#include "core/base/sorted.h"
 #include "core/event/event.h"
 #include "core/live/typists.h"
 #include "core/sync/ring.h"
@@ -82,31 +83,6 @@ nid_sort(int64_t *v, size_t n)
 		qsort(v, n, sizeof *v, by_nid);
 }
 
-/* The place of nid: of the first element that is not smaller. */
-static size_t
-nid_place(const int64_t *v, size_t n, int64_t nid)
-{
-	size_t lo = 0, hi = n;
-
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (v[mid] < nid)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo;
-}
-
-bool
-nid_in(const int64_t *v, size_t n, int64_t nid)
-{
-	size_t i = nid_place(v, n, nid);
-
-	return i < n && v[i] == nid;
-}
-
 bool
 position_includes(const struct position *p, const struct position *older)
 {
@@ -115,7 +91,7 @@ position_includes(const struct position *p, const struct position *older)
 	if (p->xmax < older->xmax)
 		return false;
 	for (i = 0; i < p->nxip; i++)
-		if (p->xip[i] < older->xmax && !nid_in(older->xip, older->nxip, p->xip[i]))
+		if (p->xip[i] < older->xmax && !i64_in(older->xip, older->nxip, p->xip[i]))
 			return false;
 	return true;
 }
@@ -295,7 +271,7 @@ user_patch(struct folk *f, int64_t usr, int64_t room, bool joined)
 
 	if (!u)
 		return;
-	i = nid_place(u->rooms, u->nrooms, room);
+	i = i64_place(u->rooms, u->nrooms, room);
 	if (i < u->nrooms && u->rooms[i] == room) {
 		if (!joined)
 			memmove(u->rooms + i, u->rooms + i + 1, (--u->nrooms - i) * sizeof *u->rooms);

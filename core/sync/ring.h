@@ -27,6 +27,7 @@
 #ifndef HEARTH_RING_H
 #define HEARTH_RING_H
 
+#include "core/base/sorted.h"
 #include "core/sync/token.h"
 
 #define RING_MAX 65536
@@ -104,7 +105,6 @@ struct ring_user *ring_user_seed(struct ring *g, int64_t usr, const int64_t *roo
 void ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users, size_t n);
 void ring_user_filter(struct ring *g, struct ring_user *u, const char *id, const char *filter);
 size_t ring_users_memory(const struct ring *g);	/* bytes; bounded by about 2 * RING_USERS_BYTES */
-bool nid_in(const int64_t *sorted, size_t n, int64_t nid);
 void nid_sort(int64_t *v, size_t n);
 
 #endif

@@ -188,7 +188,7 @@ look_at_keys(struct arena *a, const struct sync_req *q, const struct ring_entry 
 {
 	if (en->kind == RING_OWN_KEYS && en->usr == q->w->user_nid)
 		nids_add(a, keys, en->room);
-	else if (en->kind == RING_KEYS && (en->usr == q->w->user_nid || nid_in(q->joined, q->njoined, en->room)))
+	else if (en->kind == RING_KEYS && (en->usr == q->w->user_nid || i64_in(q->joined, q->njoined, en->room)))
 		nids_add(a, keys, en->usr);
 }
 
@@ -204,7 +204,7 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 	size_t i = 0;
 
 	while ((room = ring_typing_ended(run->ring, &q->since, &i)) != 0)
-		if (nid_in(q->joined, q->njoined, room)) {
+		if (i64_in(q->joined, q->njoined, room)) {
 			nids_add(a, &rooms, room);
 			nids_add(a, &live, room);
 		}
@@ -214,7 +214,7 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 			continue;
 		}
 		if (presence && (en->kind == RING_PRESENCE || (en->kind == RING_MEMBER && en->value == MEM_JOIN &&
-		    nid_in(q->joined, q->njoined, en->room))))
+		    i64_in(q->joined, q->njoined, en->room))))
 			presence_see(a, q, en->usr, en->kind == RING_MEMBER);
 		if (en->usr != q->w->user_nid && (en->kind == RING_MEMBER || en->kind == RING_DATA ||
 		    (en->kind == RING_RECEIPT && en->value)))
@@ -222,7 +222,7 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 		q->data_news |= en->kind == RING_DATA;
 		if (en->kind == RING_MEMBER)
 			nids_add(a, &members, en->room);
-		else if (nid_in(q->joined, q->njoined, en->room)) {
+		else if (i64_in(q->joined, q->njoined, en->room)) {
 			nids_add(a, &rooms, en->room);
 			if (en->kind == RING_STATE)
 				nids_add(a, &state, en->room);

@@ -11,6 +11,7 @@
 #include "core/base/b64.h"
 #include "core/base/buf.h"
 #include "core/base/log.h"
+#include "core/base/sorted.h"
 
 #define POS(epoch, xid)	((epoch) * ((int64_t)1 << POS_XID_BITS) + (xid))
 #define XID_MASK	(((int64_t)1 << POS_XID_BITS) - 1)
@@ -24,19 +25,7 @@ STMT(position_select,
 bool
 position_new(const struct position *p, int64_t pos)
 {
-	size_t lo = 0, hi = p->nxip;
-
-	if (pos >= p->xmax)
-		return true;
-	while (lo < hi) {
-		size_t mid = (lo + hi) / 2;
-
-		if (p->xip[mid] < pos)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	return lo < p->nxip && p->xip[lo] == pos;
+	return pos >= p->xmax || i64_in(p->xip, p->nxip, pos);
 }
 
 bool
