@@ -1,69 +1,18 @@
 // A real SDK (matrix-js-sdk) against the real server: two people talk, live.
 // Where the server is: HEARTH_TEST_URL and HEARTH_TEST_CA, set by tests/clients/run.
+import './quiet.js';
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import sdk from 'matrix-js-sdk';
-import { logger } from 'matrix-js-sdk/lib/logger.js';
+import { account, device, goodbye, RoomEvents, seen } from './people.js';
 
 const baseUrl = process.env.HEARTH_TEST_URL;
-const password = 'correct horse battery';
-const made = Date.now().toString(36);
-const clients = [];
-logger.setLevel('silent');
-
-/** Resolves with fn()'s first truthy value; looks again whenever the client emits one of the events. */
-function seen(client, events, fn, what) {
-	return new Promise((resolve, reject) => {
-		const limit = setTimeout(() => done(reject, new Error(`not seen: ${what}`)), 20_000);
-		const look = () => {
-			const v = fn();
-			if (v) done(resolve, v);
-		};
-		const done = (settle, v) => {
-			clearTimeout(limit);
-			for (const e of events) client.off(e, look);
-			settle(v);
-		};
-		for (const e of events) client.on(e, look);
-		look();
-	});
-}
-
-/** Registers by UIA in two steps, logs in anew by password as a client does, and starts syncing. */
-async function person(name) {
-	const username = `${name}-${made}`;
-	const fresh = sdk.createClient({ baseUrl });
-	const asked = await fresh.registerRequest({ username, password }).then(
-		() => assert.fail('registered without a stage'), (e) => e);
-	assert.equal(asked.httpStatus, 401);
-	assert.ok(asked.data.flows.some((f) => f.stages.includes('m.login.dummy')));
-	await fresh.registerRequest({ username, password, auth: { type: 'm.login.dummy', session: asked.data.session } });
-
-	const login = await sdk.createClient({ baseUrl }).login('m.login.password', {
-		identifier: { type: 'm.id.user', user: username }, password,
-	});
-	const client = sdk.createClient({
-		baseUrl, accessToken: login.access_token, userId: login.user_id, deviceId: login.device_id,
-	});
-	clients.push(client);
-	await client.startClient({ initialSyncLimit: 20 });
-	await seen(client, [sdk.ClientEvent.Sync], () => client.isInitialSyncComplete(), `${name} in sync`);
-	return client;
-}
-
 let alice, bob;
 before(async () => {
+	const person = async (name) => device(baseUrl, await account(baseUrl, name));
 	[alice, bob] = await Promise.all([person('alice'), person('bob')]);
 });
-after(async () => {
-	for (const c of clients) {
-		c.stopClient();
-		await c.logout(true).catch(() => {});
-	}
-	setTimeout(() => process.exit(), 1000).unref();	// the SDK leaves timers of a minute and more behind
-});
-
-const RoomEvents = [sdk.ClientEvent.Sync, sdk.ClientEvent.Room, sdk.RoomEvent.MyMembership, sdk.RoomEvent.Timeline, sdk.RoomStateEvent.Members];
+after(goodbye);
 
 test('create, invite, join, send, receive', async () => {
 	const { room_id: id } = await alice.createRoom({
