@@ -17,6 +17,7 @@
 
 #include "core/base/cores.h"
 #include "core/base/id.h"
+#include "core/base/ip.h"
 
 enum kind { STR, INT, BOOL, REGISTRATION, COST };
 
@@ -58,6 +59,8 @@ static const struct setting {
 	S(presence, BOOL, "on", 0, 0, "Whether users see who of those they share rooms with is online: on or off."),
 	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
 	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
+	S(outgoing_allow, STR, "", 0, 4000, "Addresses and ranges beside the public internet that may be called where users or other servers name the target (push gateways): 10.1.0.0/16, ::1."),
+	S(outgoing_http, BOOL, "off", 0, 0, "Whether such calls may be plain http, without TLS: on or off."),
 	S(max_request_bytes, INT, "1048576", 65536, 104857600, "The largest JSON body, in bytes."),
 	S(sync_timeout_max_ms, INT, "300000", 0, 3600000, "The longest that a sync may wait, in ms (nginx's fastcgi_read_timeout must be longer)."),
 	S(wake_interval_ms, INT, "5", 0, 1000, "The least time between two wake-ups to other containers, in ms."),
@@ -293,6 +296,8 @@ check_all(struct conf *c)
 	bad |= check_socket("sync_socket", c->sync_socket);
 	if (!id_is_server(c->server_name))
 		bad |= complain("setting", "server_name", "is no host name or address with an optional port");
+	if (!ip_list_ok(c->outgoing_allow))
+		bad |= complain("setting", "outgoing_allow", "is no list of addresses and ranges");
 	if (strncmp(c->public_baseurl, "https://", 8) != 0 && strncmp(c->public_baseurl, "http://", 7) != 0)
 		bad |= complain("setting", "public_baseurl", "begins neither with https:// nor with http://");
 	return bad;
