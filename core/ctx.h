@@ -44,7 +44,9 @@ struct ctx {
 	int64_t device;			/* device nid */
 	const char *device_id;
 	bool guest, admin;
+	bool suspended;			/* may look, but say and change next to nothing */
 	bool unlimited;			/* no rate limits: administrators, application services */
+	bool token_unused;		/* the access token came of a refresh and is seen for the first time: core/user/refresh.h */
 
 	const char *req_id, *route;	/* for the log */
 

@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/crypto/crypto.h"
 #include "core/user/ratelimit.h"
+#include "core/user/refresh.h"
 #include "core/user/session.h"
 #include "fcgi/metrics.h"
 #include "fcgi/routes.h"
@@ -43,7 +44,7 @@ outcome_reset(struct req *r)
 	json_out_init(&r->out, r->cx.a);
 	r->cx.user = r->cx.device_id = NULL;
 	r->cx.user_nid = r->cx.device = 0;
-	r->cx.guest = r->cx.admin = r->cx.unlimited = false;
+	r->cx.guest = r->cx.admin = r->cx.suspended = r->cx.unlimited = r->cx.token_unused = false;
 	r->cx.err_text = r->cx.err_extra = r->cx.err_body = NULL;
 	r->cx.retry_after_ms = 0;
 	r->cx.touched = (struct touched){ 0 };
@@ -65,6 +66,20 @@ token_find(struct req *r, const char *authorization)
 	return M_OK;
 }
 
+/* Stays noted whatever becomes of the request: in a transaction of its own, before that of the handler goes on. */
+static enum err
+first_use(struct req *r)
+{
+	enum err e;
+
+	if (r->route->tx != TX_NONE)
+		db_rollback(&r->cx);
+	e = session_first_use(&r->cx, r->token);
+	if (e == M_OK && r->route->tx != TX_NONE)
+		db_begin(&r->cx, r->route->tx);
+	return e;
+}
+
 static enum err
 authenticate(struct req *r, const char *authorization)
 {
@@ -84,7 +99,7 @@ authenticate(struct req *r, const char *authorization)
 	}
 	if (e == M_OK && r->cx.guest && who != GUEST && who != MAYBE_USER)
 		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests may not do this");
-	return e;
+	return e == M_OK && r->cx.token_unused ? first_use(r) : e;
 }
 
 /* Once per request, not again when its transaction is. Before the body is judged: nonsense counts too. */

@@ -25,6 +25,8 @@ const struct route routes[] = {
 	/* ---- Login, Account management, Devices */
 	{ GET, C3 "/login",				ANYONE, R_READ, TX_NONE, 0, cl_get_login_flows, "getLoginFlows" },
 	{ POST, C3 "/login",				ANYONE, R_LOGIN, TX_NONE, 64, cl_login, "login" },
+	{ POST, C3 "/refresh",				ANYONE, R_READ, TX_NONE, 64, cl_refresh, "refresh" },
+	{ POST, C1 "/login/get_token",			USER, R_LOGIN, TX_NONE, 64, cl_generate_login_token, "generateLoginToken" },
 	{ GET, C3 "/login/fallback",			ANYONE, R_FREE, TX_NONE, 0, cl_login_fallback, "" },
 	{ POST, C3 "/logout",				LOCKED_USER, R_FREE, TX_RW, 64, cl_logout, "logout" },
 	{ POST, C3 "/logout/all",			LOCKED_USER, R_FREE, TX_RW, 64, cl_logout_all, "logout_all" },
@@ -56,6 +58,8 @@ const struct route routes[] = {
 	{ DEL, C3 "/user/{userId}/rooms/{roomId}/tags/{tag}", USER, R_FREE, TX_RW, 0, cl_delete_room_tag, "deleteRoomTag" },
 	{ POST, C3 "/user/{userId}/filter",		USER, R_FREE, TX_RW, 64, cl_define_filter, "defineFilter" },
 	{ GET, C3 "/user/{userId}/filter/{filterId}",	USER, R_FREE, TX_NONE, 0, cl_get_filter, "getFilter" },
+
+	{ POST, C3 "/user/{userId}/openid/request_token", USER, R_WRITE, TX_RW, 64, cl_request_open_id_token, "requestOpenIdToken" },
 
 	/* ---- Push Rules */
 	{ GET, C3 "/pushrules/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules, "getPushRules" },
@@ -153,6 +157,7 @@ const struct route routes[] = {
 	/* ---- Server-Server API: discovery and keys */
 	{ GET, "/_matrix/federation/v1/version",	ANYONE, R_FREE, TX_NONE, 0, fed_get_version, "getVersion" },
 	{ GET, "/_matrix/key/v2/server",		ANYONE, R_FREE, TX_NONE, 0, fed_get_server_key, "getServerKey" },
+	{ GET, "/_matrix/federation/v1/openid/userinfo", ANYONE, R_READ, TX_NONE, 0, fed_exchange_open_id_token, "exchangeOpenIdToken" },
 
 	/* ---- of our own */
 	{ GET, "/_hearth/health",	ANYONE, R_FREE, TX_NONE, 0, hearth_health, "" },

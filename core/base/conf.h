@@ -28,6 +28,8 @@ struct conf {
 	enum conf_registration registration;
 	const char *registration_shared_secret;	/* empty: the door is closed */
 	const char *default_room_version;	/* "12" */
+	int64_t access_token_lifetime_s, session_lifetime_s;	/* for clients that can refresh, and for others; 0: for ever */
+	int64_t login_token_lifetime_s;		/* 0: nobody gets one */
 	bool rate_limits;
 	int64_t rate_read_per_s, rate_read_burst, rate_write_per_s, rate_write_burst;
 	int64_t rate_login_per_min, rate_login_burst, rate_register_per_min, rate_register_burst;

@@ -24,10 +24,12 @@ STMT(cleanup_uia,
 STMT(cleanup_nonce,
     "DELETE FROM register_nonce WHERE ctid = ANY (ARRAY("
     " SELECT ctid FROM register_nonce WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
-/* An expired token is kept for a while: it is what tells a soft logout from an end. */
-STMT(cleanup_token,
-    "DELETE FROM access_token WHERE ctid = ANY (ARRAY("
-    " SELECT ctid FROM access_token WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
+STMT(cleanup_login_token,
+    "DELETE FROM login_token WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM login_token WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
+STMT(cleanup_openid_token,
+    "DELETE FROM openid_token WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM openid_token WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
 /* What was redacted is kept for moderators, by the time of the redaction. */
 STMT(cleanup_redacted,
     "UPDATE event SET redacted_original = NULL WHERE nid = ANY (ARRAY("
@@ -50,7 +52,8 @@ STMT(cleanup_key_used,
 const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
 const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
 const struct cleanup cleanup_of_nonce = { &cleanup_nonce, 0 };
-const struct cleanup cleanup_of_token = { &cleanup_token, 30 * DAY };
+const struct cleanup cleanup_of_login_token = { &cleanup_login_token, 0 };
+const struct cleanup cleanup_of_openid_token = { &cleanup_openid_token, 0 };
 const struct cleanup cleanup_of_redacted = { &cleanup_redacted, 7 * DAY };
 const struct cleanup cleanup_of_typing = { &cleanup_typing, 7 * DAY };
 const struct cleanup cleanup_of_presence = { &cleanup_presence, DAY };

@@ -1,4 +1,4 @@
-/* core/user/login.c - logging in by password, changing it. */
+/* core/user/login.c - logging in by password or token, changing the password. */
 #include "core/user/login.h"
 
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
 #include "core/user/hash_gate.h"
+#include "core/user/login_token.h"
 
 /*
  * The hash was checked outside of any transaction; by now an administrator may have reset the password, locked or
@@ -29,7 +30,7 @@ login_commit(struct ctx *cx, const struct account *acc, const char *rehashed, co
 		db_queue(cx, &r, DB_MAYBE, &login_rehash, P_I64(acc->nid), P_TEXT(acc->password_hash), P_TEXT(rehashed));
 	else
 		db_queue(cx, &r, DB_MAYBE, &login_confirm, P_I64(acc->nid), P_TEXT(acc->password_hash));
-	if ((e = session_open(cx, out, l->device_id, l->device_name)) == M_OK && r.n == 0)
+	if ((e = session_open(cx, out, &l->device)) == M_OK && r.n == 0)
 		e = E_RETRY;
 	if (e == M_OK)
 		e = db_commit(cx);
@@ -62,6 +63,30 @@ login_password(struct ctx *cx, const struct login *l, struct session *out)
 	if ((e = login_commit(cx, &acc, rehashed, l, out)) == M_OK)
 		log_info(cx, "login_ok", LS("account", out->user), LS("device", out->device_id));
 	return e;
+}
+
+/* A refusal is committed too: what was shown once is no secret any more. */
+enum err
+login_by_token(struct ctx *cx, const char *token, const struct session_wish *device, struct session *out)
+{
+	enum err e, refused;
+
+	*out = (struct session){ 0 };
+	db_begin(cx, TX_RW);
+	refused = e = login_token_take(cx, token, &out->user_nid, &out->user);
+	if (refused == M_FORBIDDEN || refused == M_USER_LOCKED || refused == M_USER_DEACTIVATED)
+		e = M_OK;
+	else if (e == M_OK)
+		e = session_open(cx, out, device);
+	if (e == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK) {
+		db_rollback(cx);
+		return e;
+	}
+	if (refused == M_OK)
+		log_info(cx, "login_ok", LS("account", out->user), LS("device", out->device_id));
+	return refused;
 }
 
 enum err

@@ -32,7 +32,7 @@ create(struct ctx *cx, const struct registration *r, const struct account_new *n
 		return e;
 	out->user = acc.user;
 	out->user_nid = acc.nid;
-	return r->inhibit_login ? M_OK : session_open(cx, out, r->device_id, r->device_name);
+	return r->inhibit_login ? M_OK : session_open(cx, out, &r->device);
 }
 
 /* What made it possible can do so only once: the authentication session, or the nonce. */
@@ -95,7 +95,7 @@ answer_again(struct ctx *cx, const struct registration *r, const char *localpart
 	if (r->inhibit_login)
 		return M_OK;
 	db_begin(cx, TX_RW);
-	if ((e = session_open(cx, out, r->device_id, r->device_name)) == M_OK)
+	if ((e = session_open(cx, out, &r->device)) == M_OK)
 		e = db_commit(cx);
 	if (e != M_OK)
 		db_rollback(cx);

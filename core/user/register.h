@@ -16,7 +16,7 @@ struct registration {
 	const char *username;		/* raw; NULL: a random name */
 	const char *password;		/* NULL: none */
 	const char *displayname;	/* raw, NULL: the localpart */
-	const char *device_id, *device_name;	/* esc, NULL */
+	struct session_wish device;
 	bool inhibit_login;		/* no device, no token */
 	bool admin, privileged;		/* by shared secret: may be an administrator, may take a reserved name */
 };

@@ -5,21 +5,31 @@
 
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
+#include "core/user/refresh.h"
 
 STMT(session_select,
     "SELECT n.body, t.usr, t.device, d.device_id, a.kind = 'guest', a.admin, a.locked,"
-    " coalesce(t.expires_ts <= $2, false), a.kind = 'appservice'"
+    " coalesce(t.expires_ts <= $2, false), a.kind = 'appservice', coalesce(p.pending, false), a.suspended"
     " FROM access_token t JOIN device d ON d.nid = t.device JOIN account a ON a.usr = t.usr JOIN name n ON n.nid = t.usr"
+    " LEFT JOIN refresh_token p ON p.hash = t.pair"
     " WHERE t.hash = $1 AND a.deactivated_ts IS NULL");
 
 STMT(session_device_put,
     "INSERT INTO device (usr, device_id, display_name, created_ts, last_seen_ts) VALUES ($1, $2, $3, $4, $4)"
     " ON CONFLICT (usr, device_id) DO UPDATE SET last_seen_ts = excluded.last_seen_ts RETURNING nid");
 STMT(session_token_drop,
-    "DELETE FROM access_token WHERE device = (SELECT nid FROM device WHERE usr = $1 AND device_id = $2)");
+    "WITH d AS (SELECT nid FROM device WHERE usr = $1 AND device_id = $2),"
+    " r AS (DELETE FROM refresh_token WHERE device = (SELECT nid FROM d))"
+    " DELETE FROM access_token WHERE device = (SELECT nid FROM d)");
 STMT(session_token_put,
-    "INSERT INTO access_token (hash, device, usr, created_ts)"
-    " SELECT $3, nid, $1, $4 FROM device WHERE usr = $1 AND device_id = $2");
+    "INSERT INTO access_token (hash, device, usr, created_ts, expires_ts, pair)"
+    " SELECT $3, nid, $1, $4, $5, $6 FROM device WHERE usr = $1 AND device_id = $2");
+STMT(session_refresh_put,
+    "INSERT INTO refresh_token (hash, family, device, pending, since_ts)"
+    " SELECT $3, $4, nid, false, $5 FROM device WHERE usr = $1 AND device_id = $2");
+STMT(session_device_trim,
+    "DELETE FROM device WHERE nid IN (SELECT nid FROM device WHERE usr = $1"
+    " ORDER BY coalesce(last_seen_ts, created_ts) DESC, nid DESC OFFSET $2)");
 
 /* Tokens, transaction ids and what else hangs on a device go with it (ON DELETE CASCADE). */
 STMT(session_device_delete, "DELETE FROM device WHERE nid = $1");
@@ -48,6 +58,8 @@ session_find(struct ctx *cx, const char *token)
 	cx->guest = db_bool(&r, 4);
 	cx->admin = db_bool(&r, 5);
 	cx->unlimited = cx->admin || db_bool(&r, 8);
+	cx->token_unused = db_bool(&r, 9);
+	cx->suspended = db_bool(&r, 10);
 	if (db_bool(&r, 6)) {
 		cx->err_extra = "\"soft_logout\":true";
 		return fail(cx, M_USER_LOCKED, "this account is locked");
@@ -57,28 +69,39 @@ session_find(struct ctx *cx, const char *token)
 
 /*
  * The row of the device is the lock: it is written first, so of two logins on
- * one device the second sees, and ends, the token of the first.
+ * one device the second sees, and ends, the tokens of the first.
  */
 enum err
-session_open(struct ctx *cx, struct session *s, const char *device_id, const char *name)
+session_open(struct ctx *cx, struct session *s, const struct session_wish *w)
 {
 	unsigned char hash[SHA256_LEN];
+	struct refresh_pair pair;
 	struct rows r;
 	enum err e;
 
-	s->device_id = device_id ? device_id : random_letters(cx->a, 10);
+	s->device_id = w->device_id ? w->device_id : random_letters(cx->a, 10);
 	s->token = random_token(cx->a, 32);
+	s->expires_in = access_token_lifetime(cx, w->refresh);
 	sha256(s->token, strlen(s->token), hash);
-	db_queue(cx, &r, DB_ONE, &session_device_put, P_I64(s->user_nid), P_TEXT(s->device_id), P_TEXT(name), P_I64(cx->now));
+	if (w->refresh) {
+		refresh_make(cx, NULL, &pair);
+		s->refresh = pair.token;
+	}
+	db_queue(cx, &r, DB_ONE, &session_device_put, P_I64(s->user_nid), P_TEXT(s->device_id), P_TEXT(w->name), P_I64(cx->now));
 	db_queue(cx, NULL, DB_NONE, &session_token_drop, P_I64(s->user_nid), P_TEXT(s->device_id));
 	db_queue(cx, NULL, DB_NONE, &session_token_put, P_I64(s->user_nid), P_TEXT(s->device_id),
-	    P_BYTES(hash, sizeof hash), P_I64(cx->now));
+	    P_BYTES(hash, sizeof hash), P_I64(cx->now), P_I64_OR_NULL(s->expires_in ? cx->now + s->expires_in : 0, 0),
+	    w->refresh ? P_BYTES(pair.hash, SHA256_LEN) : P_NULL);
+	if (w->refresh)
+		db_queue(cx, NULL, DB_NONE, &session_refresh_put, P_I64(s->user_nid), P_TEXT(s->device_id),
+		    P_BYTES(pair.hash, SHA256_LEN), P_BYTES(pair.family, SHA256_LEN), P_I64(cx->now));
+	db_queue(cx, NULL, DB_NONE, &session_device_trim, P_I64(s->user_nid), P_I64(DEVICES_MAX));
 	if ((e = db_run(cx)) == E_CONFLICT)
 		return fail(cx, M_FORBIDDEN, "this device id is one of your cross-signing keys");	/* migration 0010 */
 	if (e != M_OK)
 		return e;
 	s->device = db_i64(&r, 0);
-	if (device_id != NULL)
+	if (w->device_id != NULL)
 		touch_user(cx, s->user_nid);	/* a sync may be waiting with the old token */
 	return M_OK;
 }

@@ -1,21 +1,31 @@
 /*
  * core/user/session.h - who is logged in: devices and their access tokens (Client-Server API, "Client Authentication").
  *
- * Only the SHA-256 of a token is stored. A device has at most one living token
- * for password logins: logging in again on a known device ends the old one.
+ * Only the SHA-256 of a token is stored. Logging in on a known device ends the
+ * tokens that it had. How an access token is renewed: refresh.h.
  */
 #ifndef HEARTH_SESSION_H
 #define HEARTH_SESSION_H
 
 #include "core/ctx.h"
 
+/* A user has no more devices than this: a further log-in ends the session that was not seen for the longest time. */
+#define DEVICES_MAX 1000
+
 /*
- * Whose token is it? Fills cx->user, user_nid, device, device_id, guest, admin, unlimited; one
+ * Whose token is it? Fills cx->user, user_nid, device, device_id, guest, admin, suspended, unlimited, token_unused; one
  * round trip. M_UNKNOWN_TOKEN (with soft_logout when it has expired) or
  * M_USER_LOCKED (with soft_logout): then cx is filled all the same, because
  * logout and logout/all are the two requests that a locked user may make.
  */
 enum err session_find(struct ctx *cx, const char *token);
+
+/* How the device shall be that somebody logs in on. All esc. */
+struct session_wish {
+	const char *device_id;	/* NULL: a new random one */
+	const char *name;	/* the display name of a new device, or NULL */
+	bool refresh;		/* the client can renew its access token */
+};
 
 /* A login, as its answer shows it. */
 struct session {
@@ -23,14 +33,15 @@ struct session {
 	int64_t user_nid, device;
 	const char *device_id;	/* esc */
 	const char *token;	/* the only time that it exists in clear */
+	const char *refresh;	/* likewise; NULL: the client cannot renew its token */
+	int64_t expires_in;	/* ms, of token; 0: it stays good */
 };
 
 /*
- * Logs s->user_nid in: makes the device (device_id NULL: a new random one) and a
- * token, ends the tokens that the device had. name is the display name of a
- * new device, esc, or NULL. Only inside a transaction (TX_RW); queues, then one trip.
+ * Logs s->user_nid in: makes the device and its tokens, ends those that the device had.
+ * Only inside a transaction (TX_RW); queues, then one trip. M_FORBIDDEN: the device id is one of the user's cross-signing keys.
  */
-enum err session_open(struct ctx *cx, struct session *s, const char *device_id, const char *name);
+enum err session_open(struct ctx *cx, struct session *s, const struct session_wish *w);
 
 /* Ends the session of cx, or all of the user's: devices and tokens go, waiting syncs are woken to a 401. TX_RW. */
 enum err session_close(struct ctx *cx);

@@ -8,6 +8,7 @@
 #include "core/user/deactivate.h"
 #include "core/user/device.h"
 #include "core/user/login.h"
+#include "core/user/login_token.h"
 #include "core/user/uia.h"
 #include "fcgi/client/client.h"
 
@@ -183,7 +184,7 @@ cl_get_capabilities(struct req *r)
 	json_obj(o, "capabilities");
 	capability(o, "m.3pid_changes", false);
 	capability(o, "m.change_password", true);
-	capability(o, "m.get_login_token", false);
+	capability(o, "m.get_login_token", login_token_offered(&r->cx));
 	capability(o, "m.profile_fields", true);
 	json_obj(o, "m.room_versions");
 	json_str(o, "default", r->cx.conf->default_room_version);

@@ -11,13 +11,16 @@
 #include "fcgi/req.h"
 
 /* ---- login.c, register.c, admin_register.c */
-handler_fn cl_get_login_flows, cl_login, cl_login_fallback, cl_logout, cl_logout_all;
+handler_fn cl_get_login_flows, cl_login, cl_login_fallback, cl_logout, cl_logout_all, cl_refresh, cl_generate_login_token;
 handler_fn cl_register, cl_check_username_availability, cl_registration_token_validity;
 handler_fn synapse_register_nonce, synapse_register;
 
 /* ---- account.c */
 handler_fn cl_get_token_owner, cl_change_password, cl_deactivate_account, cl_get_capabilities;
 handler_fn cl_get_devices, cl_get_device, cl_update_device, cl_delete_device, cl_delete_devices;
+
+/* ---- openid.c */
+handler_fn cl_request_open_id_token;
 
 /* ---- profile.c, account_data.c, filter.c, push_rules.c */
 handler_fn cl_get_user_profile, cl_get_profile_field, cl_set_profile_field, cl_delete_profile_field;

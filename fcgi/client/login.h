@@ -5,7 +5,7 @@
 #include "core/user/session.h"
 #include "fcgi/req.h"
 
-enum err body_device(struct req *r, const char **device_id, const char **name);
+enum err body_device(struct req *r, struct session_wish *w);
 enum err reply_session(struct req *r, const struct session *s);
 
 #endif

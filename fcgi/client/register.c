@@ -27,7 +27,7 @@ cl_register(struct req *r)
 
 	if ((e = kind_check(r)) != M_OK || (e = body_opt_str(r, "username", &reg.username)) != M_OK ||
 	    (e = body_opt_str(r, "password", &reg.password)) != M_OK ||
-	    (e = body_device(r, &reg.device_id, &reg.device_name)) != M_OK ||
+	    (e = body_device(r, &reg.device)) != M_OK ||
 	    (e = body_opt_bool(r, "inhibit_login", false, &reg.inhibit_login)) != M_OK ||
 	    (e = register_user(&r->cx, &reg, r->body, &s)) != M_OK)
 		return e;

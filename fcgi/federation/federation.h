@@ -11,4 +11,7 @@
 /* ---- discovery and keys */
 handler_fn fed_get_well_known, fed_get_version, fed_get_server_key;
 
+/* ---- OpenID: client/openid.c */
+handler_fn fed_exchange_open_id_token;
+
 #endif

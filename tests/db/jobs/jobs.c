@@ -105,17 +105,20 @@ Test(jobs, what_has_served_its_time_goes_the_rest_stays)
 		sql("INSERT INTO txn (device, key, txn_id, ts) SELECT nid, 'k%d', 't', %lld FROM device", old, at);
 		sql("INSERT INTO uia_session (id, endpoint, params, created_ts) VALUES ('%d', 'e', '', %lld)", old, at);
 		sql("INSERT INTO register_nonce VALUES ('%d', %lld)", old, (long long)cx->now + (old ? -1000 : DAY));
-		sql("INSERT INTO access_token (hash, device, usr, created_ts, expires_ts) SELECT 'h%d', nid, usr, 0, %lld FROM device",
-		    old, (long long)cx->now - (old ? 31 : 29) * DAY);
+		sql("INSERT INTO login_token (hash, usr, expires_ts) SELECT 'l%d', usr, %lld FROM device",
+		    old, (long long)cx->now + (old ? -1000 : DAY));
+		sql("INSERT INTO openid_token (hash, device, expires_ts) SELECT 'o%d', nid, %lld FROM device",
+		    old, (long long)cx->now + (old ? -1000 : DAY));
 	}
-	sql("INSERT INTO job (kind) VALUES ('txn_cleanup'), ('uia_cleanup'), ('nonce_cleanup'), ('token_cleanup'), ('redacted_erase')");
-	cr_assert_eq(jobs_run_due(cx), 5);
+	sql("INSERT INTO job (kind) VALUES ('txn_cleanup'), ('uia_cleanup'), ('nonce_cleanup'), ('login_token_cleanup'), ('openid_token_cleanup'), ('redacted_erase')");
+	cr_assert_eq(jobs_run_due(cx), 6);
 	cr_assert_eq(sql_int("SELECT count(*) FROM txn"), 1);
 	cr_assert_str_eq(sql("SELECT string_agg(id, '') FROM uia_session"), "0");
 	cr_assert_str_eq(sql("SELECT string_agg(nonce, '') FROM register_nonce"), "0");
-	cr_assert_str_eq(sql("SELECT string_agg(encode(hash, 'escape'), '') FROM access_token"), "h0");
+	cr_assert_str_eq(sql("SELECT string_agg(encode(hash, 'escape'), '') FROM login_token"), "l0");
+	cr_assert_str_eq(sql("SELECT string_agg(encode(hash, 'escape'), '') FROM openid_token"), "o0");
 	/* they come back by themselves */
-	cr_assert_eq(sql_int("SELECT count(*) FROM job WHERE run_ts > %lld", (long long)cx->now), 5);
+	cr_assert_eq(sql_int("SELECT count(*) FROM job WHERE run_ts > %lld", (long long)cx->now), 6);
 }
 
 Test(jobs, redacted_originals_are_erased_after_a_week)

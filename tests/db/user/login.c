@@ -24,7 +24,7 @@ TestSuite(login, .init = setup);
 static enum err
 login_as(struct ctx *c, const char *name, const char *password, const char *device, struct session *s)
 {
-	struct login l = { .who = { .name = name, .password = password }, .device_id = device };
+	struct login l = { .who = { .name = name, .password = password }, .device.device_id = device };
 
 	return login_password(c, &l, s);
 }
@@ -67,7 +67,7 @@ Test(login, two_at_once_on_one_device_leave_one_token)
 	struct step *s;
 
 	db_begin(cx, TX_RW);
-	cr_assert_eq(session_open(cx, &one, "D", NULL), M_OK);
+	cr_assert_eq(session_open(cx, &one, &(struct session_wish){ .device_id = "D" }), M_OK);
 	s = step_start(b, login_step, &two);
 	cr_assert(step_waits(s));
 	cr_assert_eq(db_commit(cx), M_OK);
