@@ -30,6 +30,9 @@ handler_fn cl_define_filter, cl_get_filter;
 handler_fn cl_get_push_rules, cl_get_push_rules_global, cl_get_push_rule, cl_get_push_rule_actions, cl_is_push_rule_enabled;
 handler_fn cl_get_push_rules_kind, cl_set_push_rule, cl_delete_push_rule, cl_set_push_rule_enabled, cl_set_push_rule_actions;
 
+/* ---- pushers.c */
+handler_fn cl_get_pushers, cl_post_pusher;
+
 /* ---- misc.c, wellknown.c */
 handler_fn cl_get_versions, cl_get_turn_server, cl_get_protocols, cl_get_wellknown;
 
