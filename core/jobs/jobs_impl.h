@@ -25,6 +25,8 @@ extern const size_t njob_kinds;
 enum err profile_refresh_run(struct ctx *cx, struct job *j);
 enum err deactivate_run(struct ctx *cx, struct job *j);
 enum err to_device_purge_run(struct ctx *cx, struct job *j);	/* key: device nid */
+enum err purge_history_run(struct ctx *cx, struct job *j);	/* keys: purge_room.c */
+enum err purge_room_run(struct ctx *cx, struct job *j);
 enum err backup_purge_run(struct ctx *cx, struct job *j);	/* key: user nid */
 
 #endif

@@ -10,6 +10,8 @@ const struct job_kind job_kinds[] = {
 	{ "profile_refresh",	profile_refresh_run,	0,		NULL },
 	{ "to_device_purge",	to_device_purge_run,	0,		NULL },
 	{ "backup_purge",	backup_purge_run,	0,		NULL },
+	{ "purge_history",	purge_history_run,	0,		NULL },
+	{ "purge_room",		purge_room_run,		0,		NULL },
 	{ "deactivate",		deactivate_run,		0,		NULL },
 	{ "txn_cleanup",	NULL,			HOUR,		&cleanup_of_txn },
 	{ "uia_cleanup",	NULL,			HOUR,		&cleanup_of_uia },

@@ -109,6 +109,8 @@ thread_nid(struct ctx *cx, const char *room, const struct receipt *v, const stru
 		return fail(cx, M_INVALID_PARAM, "the event is not in this thread");
 	if ((e = target_find(cx, room, v->thread, &first)) != M_OK)
 		return e;
+	if (first.nid == 0 && root)	/* its root was purged: what was said in it counts as the main timeline's */
+		return M_OK;
 	if (first.nid == 0)
 		return fail(cx, M_INVALID_PARAM, "there is no such thread");
 	*nid = first.nid;

@@ -8,7 +8,7 @@ STMT(alias_room, "SELECT r.id, a.creator FROM alias a JOIN room r ON r.nid = a.r
 STMT(alias_insert_row, "INSERT INTO alias (alias, room, creator, created_ts) VALUES ($1, $2, $3, $4)");
 STMT(alias_delete_row, "DELETE FROM alias WHERE alias = $1");
 STMT(alias_of_room, "SELECT alias FROM alias WHERE room = $1 ORDER BY alias");
-STMT(alias_directory_get, "SELECT public FROM room WHERE id = $1");
+STMT(alias_directory_get, "SELECT public FROM room WHERE id = $1 AND NOT purged");
 STMT(alias_directory_set, "UPDATE room SET public = $2 WHERE nid = $1");
 
 static enum err

@@ -8,7 +8,7 @@
 #define PREV_MAX EVENT_PREV_MAX
 
 STMT(append_lock,
-    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked,"
+    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged,"
     " ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint))"
     " FROM room WHERE id = $1 FOR NO KEY UPDATE");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
@@ -25,7 +25,7 @@ STMT(append_prev,
     " CROSS JOIN LATERAL (SELECT nid, id, room_pos FROM event WHERE nid = x.nid OFFSET 0) e"
     " WHERE r.id = $1 ORDER BY e.room_pos DESC NULLS LAST, e.nid DESC");
 STMT(append_txn_row,
-    "SELECT (SELECT id FROM event e WHERE e.nid = t.event) FROM txn t WHERE t.device = $1 AND t.key = $2");
+    "SELECT coalesce((SELECT id FROM event e WHERE e.nid = t.event), t.answer) FROM txn t WHERE t.device = $1 AND t.key = $2");
 STMT(append_target_row, "SELECT " ROOM_EVENT_COLS ", e.room = (SELECT nid FROM room WHERE id = $2) FROM event e WHERE e.id = $1");
 /* For reference hashes (room versions 1 and 2). */
 STMT(append_whole,
@@ -202,7 +202,7 @@ take_room(struct append *ap, const char *room_id)
 		.last_room_pos = db_i64(r, 2), .state_ver = db_i64(r, 3), .depth = db_i64(r, 4), .joined = db_i64(r, 5),
 		.invited = db_i64(r, 6), .public = db_bool(r, 7), .blocked = db_bool(r, 8) };
 	ap->nid = db_i64s(r, 9, &n);
-	if (ap->room.blocked)
+	if (ap->room.blocked && !ap->leaving)
 		return fail(cx, M_FORBIDDEN, "this room is blocked on this server");
 	if (ap->room.rv == NULL) {
 		log_error(cx, "room_version_unknown", LI("room", ap->room.nid));

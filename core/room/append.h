@@ -38,7 +38,7 @@ struct room {
 	const struct room_version *rv;
 	int64_t last_room_pos, state_ver, depth;
 	int64_t joined, invited;
-	bool public, blocked;
+	bool public, blocked;		/* blocked: or purged (purge.h) */
 };
 
 /* What someone wants to say. All strings esc. */
@@ -64,6 +64,7 @@ struct slot {
 struct append {
 	struct ctx *cx;
 	struct room room;
+	bool leaving;			/* set before append_open(): also out of a blocked room one may go */
 	bool fresh;			/* the room's row does not exist yet (createRoom) */
 	struct names names;
 

@@ -164,6 +164,7 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 	    ((e = member_invitable(cx, d.state_key)) != M_OK || (e = name_nid(cx, d.state_key, &nid)) != M_OK))
 		return e;
 	append_init(&ap, cx);
+	ap.leaving = action == MEMBER_LEAVE;
 	append_want_draft(&ap, &d);
 	if (action == MEMBER_INVITE || action == MEMBER_KNOCK)
 		append_want_stripped(&ap);
@@ -208,6 +209,7 @@ member_put(struct ctx *cx, const char *room, const char *target, struct json *co
 		return e;
 	member_strip(d.content);
 	append_init(&ap, cx);
+	ap.leaving = m == MEM_LEAVE && strcmp(target, cx->user) == 0;
 	append_want_draft(&ap, &d);
 	append_want_stripped(&ap);
 	append_want(&ap, "m.room.guest_access", "");

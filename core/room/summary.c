@@ -6,7 +6,7 @@
 
 STMT(summary_rooms,
     "SELECT k.n, r.nid, r.id, r.version, r.joined, r.public, r.blocked, (SELECT membership FROM local_member WHERE room = r.nid AND usr = $2)"
-    " FROM unnest($1::bigint[]) WITH ORDINALITY k(nid, n) JOIN room r ON r.nid = k.nid");
+    " FROM unnest($1::bigint[]) WITH ORDINALITY k(nid, n) JOIN room r ON r.nid = k.nid AND NOT r.purged");
 /* The types of take_state(). Only those that hold now: the newest row of a key. */
 STMT(summary_state,
     "SELECT k.n, t.type, e.content, e.flags FROM unnest($1::bigint[]) WITH ORDINALITY k(room, n)"

@@ -69,6 +69,7 @@ struct sync_room {
 	const struct room_version *rv;
 	int64_t state_ver, last_room_pos, full_state_pos;
 	int64_t joined, invited;
+	int64_t purged_pos;	/* of the newest event that a purge took away; 0: none */
 	struct sync_event **tl;	/* the timeline, newest first */
 	size_t ntl;
 	bool whole;		/* what is not in tl is older than the room or below lo */

@@ -105,7 +105,8 @@ timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 	}
 	if (!end && m->ntl < SCAN_MAX)
 		return false;
-	j->limited |= !end;
+	/* At the bottom of what a purge has left, and there was more that the reader had not seen. */
+	j->limited |= !end || (i == m->ntl && !j->fresh && position_new(&q->since, m->purged_pos));
 	reverse(j->shown, n);
 	j->nshown = n;
 	timeline_bounds(q, j, i);

@@ -3,9 +3,9 @@
 CREATE OR REPLACE FUNCTION room_check(room_id text DEFAULT NULL) RETURNS TABLE (room text, fault text)
 LANGUAGE sql STABLE SET search_path = hearth, pg_temp AS $$
 WITH r AS (
-	SELECT * FROM room WHERE room_id IS NULL OR id = room_id
+	SELECT * FROM room WHERE (room_id IS NULL OR id = room_id) AND NOT purged
 ), e AS (
-	SELECT e.room, e.nid, e.room_pos, e.at_ver, e.pos, e.id,
+	SELECT e.room, e.nid, e.room_pos, e.at_ver, e.pos, e.id, e.thread,
 		lag(e.room_pos) OVER w AS pos_before, lag(e.at_ver) OVER w AS ver_before
 	FROM event e JOIN r ON r.nid = e.room WHERE e.room_pos IS NOT NULL
 	WINDOW w AS (PARTITION BY e.room ORDER BY e.room_pos)
@@ -21,11 +21,15 @@ WITH r AS (
 	SELECT e.room, format('room_pos %s follows %s without a hole', e.room_pos, e.pos_before) FROM e
 		WHERE e.room_pos <> e.pos_before + 1 AND NOT EXISTS (SELECT 1 FROM hole h WHERE h.room = e.room
 			AND h.top_pos > e.pos_before AND h.top_pos <= e.room_pos)
+	UNION ALL SELECT e.room, format('the timeline begins at room_pos %s without a hole', e.room_pos) FROM e
+		WHERE e.pos_before IS NULL AND e.room_pos > 1 AND NOT EXISTS (SELECT 1 FROM hole h WHERE h.room = e.room
+			AND h.top_pos <= e.room_pos)
 	UNION ALL SELECT e.room, format('at_ver falls from %s to %s at room_pos %s', e.ver_before, e.at_ver, e.room_pos) FROM e
 		WHERE e.at_ver < e.ver_before
 	UNION ALL SELECT r.nid, format('last_room_pos is %s, the last event has %s', r.last_room_pos, m.top) FROM r
 		JOIN (SELECT e.room, max(e.room_pos) AS top FROM e GROUP BY 1) m ON m.room = r.nid WHERE m.top <> r.last_room_pos
-	UNION ALL SELECT r.nid, 'no forward extremities' FROM r WHERE r.resident AND r.extremities = '{}'
+	UNION ALL SELECT r.nid, 'no forward extremities' FROM r
+		WHERE r.resident AND r.extremities = '{}'
 	UNION ALL SELECT r.nid, format('forward extremity %s is no event of the room', x) FROM r, unnest(r.extremities) x
 		WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.nid = x AND e.room = r.nid)
 	UNION ALL SELECT r.nid, format('depth is %s, that of the forward extremities %s', r.depth, d.depth) FROM r
@@ -36,7 +40,10 @@ WITH r AS (
 		WHERE s.until <> coalesce(s.next_since, 9223372036854775807) OR s.until <= s.since
 	UNION ALL SELECT s.room, format('type %s key %s begins at version %s, the room is at %s', s.type, s.key, s.since, r.state_ver)
 		FROM s JOIN r ON r.nid = s.room WHERE s.line = 0 AND s.since > r.state_ver
-	UNION ALL SELECT r.nid, format('nothing changed at version %s', v) FROM r, generate_series(1, r.state_ver) v
+	-- below the first event that a purge left, versions are no longer told apart
+	UNION ALL SELECT r.nid, format('nothing changed at version %s', v) FROM r, generate_series(1 + CASE
+			WHEN EXISTS (SELECT 1 FROM hole h WHERE h.room = r.nid AND h.kind = 3)
+			THEN (SELECT min(e.at_ver) FROM e WHERE e.room = r.nid) ELSE 0 END, r.state_ver) v
 		WHERE NOT EXISTS (SELECT 1 FROM s WHERE s.room = r.nid AND s.line = 0 AND s.since = v)
 	UNION ALL SELECT s.room, format('state row of type %s key %s version %s: event %s does not fit', s.type, s.key, s.since, s.event)
 		FROM s LEFT JOIN event x ON x.nid = s.event WHERE s.event IS NOT NULL
@@ -60,6 +67,12 @@ WITH r AS (
 	UNION ALL SELECT m.room, format('local_member %s is of no member event that holds', m.usr)
 		FROM local_member m JOIN r ON r.nid = m.room WHERE m.event IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM now WHERE now.room = m.room AND now.type = 2 AND now.key = m.usr)
+	UNION ALL SELECT e.room, format('event %s relates to event %s, which is not there', e.nid, x.target)
+		FROM e JOIN event_relation x ON x.event = e.nid WHERE x.target IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event t WHERE t.nid = x.target)
+	UNION ALL SELECT e.room, format('event %s is said to be in thread %s, which is not there', e.nid, e.thread)
+		FROM e WHERE e.thread IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event t WHERE t.nid = e.thread)
+	UNION ALL SELECT t.room, format('thread %s counts %s events, there are %s', t.root, t.n, c.n) FROM thread t JOIN r ON r.nid = t.room
+		CROSS JOIN LATERAL (SELECT count(*) AS n FROM event_relation x WHERE x.target = t.root AND x.rel_type = 27) c WHERE c.n <> t.n
 )
 SELECT r.id, f.fault FROM faults f JOIN r ON r.nid = f.nid ORDER BY 1, 2
 $$;
