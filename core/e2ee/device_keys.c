@@ -11,17 +11,22 @@
 #include "core/room/names.h"
 
 /*
- * Publishes. When another object was there before, what belonged to it goes: signatures
- * of it, and keys that it had signed. Rows (rooms that see it) only if something changed.
+ * Publishes. When another object was there before, what belonged to it goes: signatures of it, and, if its keys
+ * are others, the one-time keys that they had signed. Rows (rooms that see it) only if something changed. Bodies are
+ * canonical, so that equal keys are equal text.
  */
 STMT(device_keys_put,
-    "WITH up AS (INSERT INTO device_key AS k (device, body) VALUES ($1, $2) ON CONFLICT (device) DO UPDATE"
+    "WITH old AS (SELECT (body::json->'keys')::text AS keys FROM device_key WHERE device = $1),"
+    " up AS (INSERT INTO device_key AS k (device, body) VALUES ($1, $2) ON CONFLICT (device) DO UPDATE"
     "	SET body = excluded.body WHERE k.body <> excluded.body RETURNING device, xmax <> 0 AS other),"
-    " gone AS (DELETE FROM one_time_key WHERE device IN (SELECT device FROM up WHERE other)),"
-    " fell AS (DELETE FROM fallback_key WHERE device IN (SELECT device FROM up WHERE other)),"
+    " rekeyed AS (SELECT device FROM up, old WHERE old.keys <> ($2::json->'keys')::text),"
+    " gone AS (DELETE FROM one_time_key WHERE device IN (SELECT device FROM rekeyed)),"
+    " fell AS (DELETE FROM fallback_key WHERE device IN (SELECT device FROM rekeyed)),"
     " sigs AS (DELETE FROM key_signature WHERE usr = $3 AND key = $4 AND EXISTS (SELECT FROM up WHERE other)),"
     " note AS (" DEVICE_CHANGE_NOTE("SELECT $3::bigint, 0 FROM up") ")"
     " SELECT m.room FROM up JOIN local_member m ON m.usr = $3 AND m.membership = 2");
+STMT(device_keys_count,
+    "SELECT count(*), coalesce(bool_or(k.device = $2), false) FROM device d JOIN device_key k ON k.device = d.nid WHERE d.usr = $1");
 STMT(device_keys_sign,
     "INSERT INTO key_signature AS s (usr, key, signer, signer_key, signature)"
     " SELECT $1, $2, $1, * FROM unnest($3::text[], $4::text[]) ON CONFLICT (usr, key, signer, signer_key)"
@@ -30,6 +35,14 @@ STMT(device_keys_sign,
 STMT(one_time_put,
     "INSERT INTO one_time_key (device, algorithm, key_id, body) SELECT $1, * FROM unnest($2::text[], $3::text[], $4::text[])"
     " ON CONFLICT (device, algorithm, key_id) DO NOTHING");
+/*
+ * An upload whose answer was lost is sent again, and some of its keys may have been claimed in between: those are not
+ * given out a second time. A statement of its own, for the one above may have waited for a claim.
+ */
+STMT(one_time_claimed,
+    "DELETE FROM one_time_key k USING unnest($2::text[], $3::text[], $4::text[]) AS u(algorithm, key_id, body), key_used c"
+    " WHERE k.device = $1 AND k.algorithm = u.algorithm AND k.key_id = u.key_id"
+    " AND c.device = $1 AND c.key = " ONE_TIME_KEY_HASH("u"));
 STMT(one_time_other,
     "SELECT u.algorithm, u.key_id FROM unnest($2::text[], $3::text[], $4::text[]) AS u(algorithm, key_id, body)"
     " JOIN one_time_key k ON k.device = $1 AND k.algorithm = u.algorithm AND k.key_id = u.key_id"
@@ -40,7 +53,8 @@ STMT(fallback_put,
     " ON CONFLICT (device, algorithm) DO UPDATE SET key_id = excluded.key_id, body = excluded.body, used = false"
     " WHERE (f.key_id, f.body) <> (excluded.key_id, excluded.body)");
 STMT(one_time_counts,
-    "SELECT string_agg('\"' || algorithm || '\":' || n, ',' ORDER BY algorithm), sum(n)::bigint"
+    "SELECT string_agg('\"' || algorithm || '\":' || n, ',' ORDER BY algorithm), sum(n)::bigint,"
+    " (SELECT count(*) FROM fallback_key WHERE device = $1)"
     " FROM (SELECT algorithm, count(*) AS n FROM one_time_key WHERE device = $1 GROUP BY algorithm) c");
 
 /*
@@ -131,50 +145,57 @@ check_form(struct ctx *cx, const struct json *keys)
 	return M_OK;
 }
 
-/* Those that the device itself made; others come by /keys/signatures/upload, where they are verified. */
+/* Those that the device itself made; others come by /keys/signatures/upload, where they are verified. *len: their bytes. */
 static size_t
-own_signatures(struct ctx *cx, const struct json *sigs, const char **key, const char **sig)
+own_signatures(struct ctx *cx, const struct json *sigs, const char **key, const char **sig, size_t *len)
 {
 	size_t i, n = 0;
 
+	*len = 0;
 	for (i = 0; sigs != NULL && i < sigs->u.obj.n; i++) {
 		const struct json_member *m = &sigs->u.obj.v[i];
 		const char *colon = memchr(m->key, ':', m->key_n);
 
-		if (colon == NULL || !json_is(m->value, JSON_STR) ||
+		if (colon == NULL || m->key_n > ID_MAX || !json_is(m->value, JSON_STR) ||
 		    !esc_equals_raw(cx->device_id, colon + 1, m->key_n - (size_t)(colon + 1 - m->key)))
 			continue;
 		key[n] = esc_from_raw(cx->a, m->key, m->key_n);
-		sig[n++] = json_esc_of(cx->a, m->value);
+		sig[n] = json_esc_of(cx->a, m->value);
+		*len += strlen(key[n]) + strlen(sig[n]);
+		n++;
 	}
 	return n;
 }
 
+/* What was queued for the keys of the device. */
+struct published {
+	struct rows before;	/* how many devices had keys; was this among them */
+	struct rows rooms;
+};
+
 static enum err
-put_device_keys(struct ctx *cx, const struct json *keys, struct rows *rooms)
+put_device_keys(struct ctx *cx, const struct json *keys, struct published *p)
 {
-	const struct json *sigs = signatures_of(keys, cx->user), *pub;
-	const char *id = arena_printf(cx->a, "ed25519:%s", cx->device_id), *body, **key, **sig;
-	unsigned char bytes[ED25519_PUB];
-	size_t n;
+	const struct json *sigs = signatures_of(keys, cx->user);
+	size_t n = sigs ? sigs->u.obj.n : 0, len;
+	const char *body, **key, **sig;
 	enum err e;
 
 	if ((e = check_form(cx, keys)) != M_OK)
 		return e;
 	body = signed_body(cx->a, keys);
-	if (strlen(body) > DEVICE_KEYS_MAX)
-		return fail(cx, M_TOO_LARGE, "the keys of a device have at most %d bytes", DEVICE_KEYS_MAX);
-	pub = json_get_by_esc(json_get(keys, "keys"), id);
-	if (pub != NULL && ed25519_read(cx->a, pub->u.str.s, pub->u.str.n, bytes) &&
-	    !body_verify(cx->a, body, json_get_by_esc(sigs, id), bytes))
-		return fail(cx, M_INVALID_SIGNATURE, "the device keys are not signed by the device");
-	db_queue(cx, rooms, DB_ANY, &device_keys_put, P_I64(cx->device), P_TEXT(body), P_I64(cx->user_nid), P_TEXT(cx->device_id));
-	n = sigs ? sigs->u.obj.n : 0;
 	key = arena_calloc(cx->a, n + 1, sizeof *key);
 	sig = arena_calloc(cx->a, n + 1, sizeof *sig);
-	if ((n = own_signatures(cx, sigs, key, sig)) > 0)
+	n = own_signatures(cx, sigs, key, sig, &len);
+	if (strlen(body) + len > DEVICE_KEYS_MAX)
+		return fail(cx, M_TOO_LARGE, "the keys of a device have at most %d bytes", DEVICE_KEYS_MAX);
+	db_queue(cx, &p->before, DB_ONE, &device_keys_count, P_I64(cx->user_nid), P_I64(cx->device));
+	db_queue(cx, &p->rooms, DB_ANY, &device_keys_put, P_I64(cx->device), P_TEXT(body), P_I64(cx->user_nid),
+	    P_TEXT(cx->device_id));
+	if (n > 0)
 		db_queue(cx, NULL, DB_NONE, &device_keys_sign, P_I64(cx->user_nid), P_TEXT(cx->device_id), P_TEXTS(key, n),
 		    P_TEXTS(sig, n));
+	touch_user(cx, cx->user_nid);
 	return M_OK;
 }
 
@@ -183,6 +204,8 @@ check_fallback(struct ctx *cx, const struct key_set *s)
 {
 	size_t i, k;
 
+	if (s->n > FALLBACK_KEYS_MAX)
+		return fail(cx, M_TOO_LARGE, "a device has at most %d fallback keys", FALLBACK_KEYS_MAX);
 	for (i = 0; i < s->n; i++)
 		for (k = 0; k < i; k++)
 			if (strcmp(s->algorithm[i], s->algorithm[k]) == 0)
@@ -192,16 +215,22 @@ check_fallback(struct ctx *cx, const struct key_set *s)
 
 #define P_KEYS(s) P_TEXTS((s)->algorithm, (s)->n), P_TEXTS((s)->key_id, (s)->n), P_TEXTS((s)->body, (s)->n)
 
+/* The limits are judged on what would be there; refused, the transaction is rolled back. */
 static enum err
-upload_result(struct ctx *cx, struct rows *other, struct rows *counts, struct rows *rooms, struct json_out *o)
+upload_result(struct ctx *cx, struct rows *other, struct rows *counts, struct published *p, struct json_out *o)
 {
 	if (other->n > 0)
 		return fail(cx, M_INVALID_PARAM, "the one-time key %s:%s exists with other content", db_text(other, 0),
 		    db_text(other, 1));
 	if (db_i64(counts, 1) > ONE_TIME_KEYS_MAX)
 		return fail(cx, M_TOO_LARGE, "a device has at most %d one-time keys", ONE_TIME_KEYS_MAX);
-	if (rooms->n > 0)
-		device_change_wake(cx, rooms);
+	if (db_i64(counts, 2) > FALLBACK_KEYS_MAX)
+		return fail(cx, M_TOO_LARGE, "a device has at most %d fallback keys", FALLBACK_KEYS_MAX);
+	if (p->before.n > 0 && db_i64(&p->before, 0) >= DEVICES_WITH_KEYS_MAX && !db_bool(&p->before, 1))
+		return fail(cx, M_TOO_LARGE, "an account has at most %d devices with keys: sign out those that are not used",
+		    DEVICES_WITH_KEYS_MAX);
+	if (p->rooms.n > 0)
+		device_change_wake(cx, &p->rooms);
 	json_raw(o, "one_time_key_counts", key_counts_object(cx->a, db_text(counts, 0)));
 	return M_OK;
 }
@@ -210,7 +239,8 @@ enum err
 keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *one_time, const struct json *fallback,
     struct json_out *o)
 {
-	struct rows other = { 0 }, counts, rooms = { 0 };
+	struct rows other = { 0 }, counts;
+	struct published p = { 0 };
 	struct key_set otk, fb;
 	enum err e;
 
@@ -219,13 +249,11 @@ keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *o
 		return e;
 	if (otk.n > ONE_TIME_KEYS_MAX)
 		return fail(cx, M_TOO_LARGE, "a device has at most %d one-time keys", ONE_TIME_KEYS_MAX);
-	if (device_keys != NULL) {
-		if ((e = put_device_keys(cx, device_keys, &rooms)) != M_OK)
-			return e;
-		touch_user(cx, cx->user_nid);
-	}
+	if (device_keys != NULL && (e = put_device_keys(cx, device_keys, &p)) != M_OK)
+		return e;
 	if (otk.n > 0) {
 		db_queue(cx, NULL, DB_NONE, &one_time_put, P_I64(cx->device), P_KEYS(&otk));
+		db_queue(cx, NULL, DB_NONE, &one_time_claimed, P_I64(cx->device), P_KEYS(&otk));
 		db_queue(cx, &other, DB_MAYBE, &one_time_other, P_I64(cx->device), P_KEYS(&otk));
 	}
 	if (fb.n > 0)
@@ -233,7 +261,7 @@ keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *o
 	db_queue(cx, &counts, DB_ONE, &one_time_counts, P_I64(cx->device));
 	if ((e = db_run(cx)) != M_OK)
 		return e;
-	return upload_result(cx, &other, &counts, &rooms, o);
+	return upload_result(cx, &other, &counts, &p, o);
 }
 
 /* ---- asking */

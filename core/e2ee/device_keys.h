@@ -8,17 +8,21 @@
 #include "core/ctx.h"
 #include "core/db/db.h"
 
-#define DEVICE_KEYS_MAX 65536		/* bytes of what a device publishes of itself */
+/* What others load when they ask for the keys of all with whom they share a room: nobody may make that large for them. */
+#define DEVICE_KEYS_MAX 16384		/* bytes of what a device publishes of itself, with its signatures */
+#define DEVICES_WITH_KEYS_MAX 1000	/* of an account; uploads at the same moment may pass it by a few */
 #define ONE_TIME_KEY_MAX 8192		/* bytes of one */
 #define ONE_TIME_KEYS_MAX 1000		/* one-time keys of a device */
+#define FALLBACK_KEYS_MAX 16		/* of a device: one for each algorithm */
 
 /*
  * POST /keys/upload for the device of cx. Each part may be NULL. Writes one_time_key_counts into the open object.
  * M_INVALID_PARAM: another user's or device's keys, a one-time key id that is there already with other content;
- * M_INVALID_SIGNATURE; M_BAD_JSON; M_TOO_LARGE. One round trip. TX_RW.
+ * M_BAD_JSON; M_TOO_LARGE. One round trip. TX_RW. One-time keys that were claimed within KEYS_USED_KEPT_MS are passed over.
  *
- * The self-signature is verified when the key named ed25519:<device> is an ed25519 key. A text that is
- * none can verify nothing, here or anywhere; it is kept and handed on as it is.
+ * The signature of the device on its keys is kept and handed on as it came ("the same as uploaded"); it is for other clients to
+ * verify, and the specification has no error for it here. The server relies on none: where a device signs the master key, that
+ * signature is verified by the device's key itself.
  */
 enum err keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *one_time, const struct json *fallback,
     struct json_out *o);

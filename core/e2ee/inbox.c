@@ -13,18 +13,24 @@
 /*
  * All or, when the transaction id was there already, nothing. FOR KEY SHARE: a device
  * that is being deleted is not written to afterwards (migration 0010). A device that is
- * named beside "*" gets the message of its own.
+ * named beside "*" gets the message of its own. Rows of (recipient), NULL: it was too much.
+ * Contents are joined last, so that "*" of many devices is measured before it is copied.
  */
+#define STRINGIFY(n) #n
+#define LIMIT_TEXT(n) STRINGIFY(n)
 STMT(to_device_insert,
     "WITH t AS (INSERT INTO txn (device, key, txn_id, answer, ts) VALUES ($1, $2, $3, '{}', $4)"
     "	ON CONFLICT (device, key) DO NOTHING RETURNING device),"
-    " target AS MATERIALIZED (SELECT d.nid, d.usr, u.device, u.content FROM"
-    "	unnest($5::text[], $6::text[], $7::text[]) AS u(usr, device, content)"
+    " u AS MATERIALIZED (SELECT * FROM unnest($5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS v(usr, device, content, i)),"
+    " target AS MATERIALIZED (SELECT d.nid, d.usr, u.device, u.i FROM u"
     "	JOIN name n ON n.body = u.usr JOIN device d ON d.usr = n.nid AND (u.device = '*' OR d.device_id = u.device)"
-    "	WHERE EXISTS (SELECT FROM t) FOR KEY SHARE OF d),"
+    "	WHERE EXISTS (SELECT FROM t) LIMIT " LIMIT_TEXT(TO_DEVICE_COPIES_MAX) " + 1 FOR KEY SHARE OF d),"
+    " much AS MATERIALIZED (SELECT FROM target JOIN u USING (i)"
+    "	HAVING count(*) > " LIMIT_TEXT(TO_DEVICE_COPIES_MAX) " OR sum(octet_length(content)) > " LIMIT_TEXT(TO_DEVICE_BYTES_MAX) "),"
     " put AS (INSERT INTO to_device (device, usr, sender, type, content)"
-    "	SELECT DISTINCT ON (nid) nid, usr, $8::bigint, $9, content FROM target ORDER BY nid, device = '*' RETURNING usr)"
-    " SELECT DISTINCT usr FROM put");
+    "	SELECT DISTINCT ON (g.nid) g.nid, g.usr, $8::bigint, $9, u.content FROM target g JOIN u USING (i)"
+    "	WHERE NOT EXISTS (SELECT FROM much) ORDER BY g.nid, g.device = '*' RETURNING usr)"
+    " SELECT DISTINCT usr FROM put UNION ALL SELECT NULL FROM much");
 
 /* $4, $5: the cursors. A position in a token without cursor (0, 0) acknowledges nothing. */
 #define CURSORS "unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])"
@@ -108,8 +114,12 @@ to_device_send(struct ctx *cx, const char *type, const struct json *messages, co
 	if ((e = db_query(cx, &r, &to_device_insert, P_I64(cx->device), P_BYTES(key, 16), P_TEXT(txn_id), P_I64(cx->now),
 	    P_TEXTS(p.usr, p.n), P_TEXTS(p.device, p.n), P_TEXTS(p.content, p.n), P_I64(cx->user_nid), P_TEXT(type))) != M_OK)
 		return e;
-	while (db_next(&r))
+	while (db_next(&r)) {
+		if (db_null(&r, 0))
+			return fail(cx, M_TOO_LARGE, "these are more than %d messages, or %d bytes", TO_DEVICE_COPIES_MAX,
+			    TO_DEVICE_BYTES_MAX);
 		touch_user(cx, db_i64(&r, 0));
+	}
 	return M_OK;
 }
 

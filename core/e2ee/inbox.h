@@ -20,10 +20,14 @@
 
 #define INBOX_MAX 100			/* messages in an answer */
 #define TO_DEVICE_CONTENT_MAX 65536	/* bytes of one message */
+/* What one request may leave behind: "*" makes a message for each device. */
+#define TO_DEVICE_COPIES_MAX 10000
+#define TO_DEVICE_BYTES_MAX 16777216
 
 /*
  * PUT /sendToDevice. messages: {user: {device or "*": content}}; devices that do not exist are passed over. The
  * same txn_path (struct req) does it once, also for two workers at once. One statement; wakes the recipients. TX_RW.
+ * M_BAD_JSON, M_INVALID_PARAM, M_TOO_LARGE.
  */
 enum err to_device_send(struct ctx *cx, const char *type, const struct json *messages, const char *txn_path, const char *txn_id);
 

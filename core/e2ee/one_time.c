@@ -23,8 +23,9 @@ STMT(keys_claim_all,
     "	WHERE NOT EXISTS (SELECT FROM picked p WHERE p.device = q.device AND p.algorithm = q.algorithm)),"
     " marked AS (UPDATE fallback_key k SET used = true FROM fell f"
     "	WHERE k.device = f.device AND k.algorithm = f.algorithm AND NOT f.used RETURNING k.device),"
-    " told AS (INSERT INTO key_used (usr, device, ts) SELECT DISTINCT q.usr, q.device, $4::bigint FROM q"
-    "	WHERE q.device IN (SELECT device FROM picked UNION ALL SELECT device FROM marked))"
+    " told AS (INSERT INTO key_used (usr, device, ts, key) SELECT q.usr, q.device, $4::bigint, u.key"
+    "	FROM (SELECT DISTINCT usr, device FROM q) q JOIN (SELECT device, " ONE_TIME_KEY_HASH("gone") " AS key FROM gone"
+    "		UNION ALL SELECT device, NULL FROM marked) u USING (device))"
     " SELECT q.user_id, q.device_id, k.algorithm, k.key_id, k.body, q.usr FROM q JOIN ("
     "	SELECT device, algorithm, key_id, body FROM gone UNION ALL SELECT device, algorithm, key_id, body FROM fell) k"
     "	ON k.device = q.device AND k.algorithm = q.algorithm ORDER BY 1, 2");

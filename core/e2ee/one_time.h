@@ -16,7 +16,9 @@
  */
 enum err keys_claim(struct ctx *cx, const struct json *wanted, struct json_out *o);
 
-#define KEYS_USED_KEPT_MS (24 * 3600 * 1000LL)	/* rows of key_used; see migration 0010 */
+#define KEYS_USED_KEPT_MS (24 * 3600 * 1000LL)	/* rows of key_used; see migrations 0010 and 0055 */
+/* SQL: what key_used keeps of a claimed one-time key; t has algorithm, key_id and body. */
+#define ONE_TIME_KEY_HASH(t) "sha256(convert_to(" t ".algorithm || ':' || " t ".key_id || ' ' || " t ".body, 'UTF8'))"
 
 /* What one device is told. */
 struct key_counts {

@@ -2,59 +2,14 @@
 "use strict";
 const { test, before, describe } = require("node:test");
 const assert = require("node:assert/strict");
-const crypto = require("node:crypto");
 const { shared } = require("./lib/server.js");
 const { register, login, waitFor, unique, enc } = require("./lib/client.js");
+const { b64, Key, deviceKeys, publish, cross, crossKeys, query, secondDevice, upload, curve } = require("./lib/keys.js");
 
 const V3 = "/_matrix/client/v3";
 let server;
 before(async () => { server = await shared(); });
 
-const b64 = (buf) => Buffer.from(buf).toString("base64").replace(/=+$/, "");
-// Canonical JSON of what these tests sign: sorted keys.
-const canonical = (v) => v === null || typeof v !== "object" ? JSON.stringify(v)
-	: Array.isArray(v) ? `[${v.map(canonical)}]`
-		: `{${Object.keys(v).sort().map((k) => `${JSON.stringify(k)}:${canonical(v[k])}`)}}`;
-
-class Key {
-	constructor() {
-		const { publicKey, privateKey } = crypto.generateKeyPairSync("ed25519");
-		this.private = privateKey;
-		this.public = Buffer.from(publicKey.export({ format: "jwk" }).x, "base64url");
-		this.text = b64(this.public);
-	}
-
-	// obj with a signature of this key added; id: "ed25519:<id>".
-	sign(obj, user, id = `ed25519:${this.text}`) {
-		const { signatures, unsigned, ...rest } = obj;
-		const sig = b64(crypto.sign(null, Buffer.from(canonical(rest)), this.private));
-		return { ...obj, signatures: { ...signatures, [user]: { ...signatures?.[user], [id]: sig } } };
-	}
-}
-
-const deviceKeys = (c, key = (c.key ??= new Key()), more = {}) => key.sign({
-	user_id: c.userId, device_id: c.deviceId, algorithms: ["m.olm.v1.curve25519-aes-sha2", "m.megolm.v1.aes-sha2"],
-	keys: { [`curve25519:${c.deviceId}`]: b64(crypto.randomBytes(32)), [`ed25519:${c.deviceId}`]: key.text }, ...more,
-}, c.userId, `ed25519:${c.deviceId}`);
-const publish = async (c) => {
-	c.device = deviceKeys(c);
-	await c.ok("POST", `${V3}/keys/upload`, { device_keys: c.device });
-};
-const cross = (usage, user, key) => ({ user_id: user, usage: [usage], keys: { [`ed25519:${key.text}`]: key.text } });
-const crossKeys = (c) => {
-	c.master = new Key();
-	c.self = new Key();
-	c.user = new Key();
-	return {
-		master_key: cross("master", c.userId, c.master),
-		self_signing_key: c.master.sign(cross("self_signing", c.userId, c.self), c.userId),
-		user_signing_key: c.master.sign(cross("user_signing", c.userId, c.user), c.userId),
-	};
-};
-const query = (c, ...users) => c.ok("POST", `${V3}/keys/query`, { device_keys: Object.fromEntries(users.map((u) => [u, []])) });
-const secondDevice = (c) => login(server, c.name, c.password);
-const upload = (c, body) => c.ok("POST", `${V3}/keys/upload`, body);
-const curve = (n) => `signed_curve25519:${n}`;
 async function together(...clients) {
 	const room = await clients[0].createRoom({ preset: "public_chat" });
 	for (const c of clients.slice(1)) await c.join(room);
@@ -80,22 +35,49 @@ describe("device keys", () => {
 		assert.deepEqual(none.device_keys, { [alice.userId]: {} });
 	});
 
-	test("of another user, another device, or not signed by the device are refused, and nothing is changed", async () => {
-		const alice = await register(server), bob = await register(server), other = new Key();
+	test("of another user, another device, or of no right form are refused, and nothing is changed", async () => {
+		const alice = await register(server), bob = await register(server);
 		const refuse = (status, code, device_keys) => alice.fails(status, code, "POST", `${V3}/keys/upload`, { device_keys, one_time_keys: { "a:1": "x" } });
 		await refuse(400, "M_INVALID_PARAM", { ...deviceKeys(alice), user_id: bob.userId });
 		await refuse(400, "M_INVALID_PARAM", { ...deviceKeys(alice), device_id: "OTHER" });
 		const good = deviceKeys(alice);
-		await refuse(400, "M_INVALID_SIGNATURE", { ...good, algorithms: ["changed"] });
-		await refuse(400, "M_INVALID_SIGNATURE", { ...good, signatures: {} });
-		await refuse(400, "M_INVALID_SIGNATURE", { ...good, signatures: { [bob.userId]: good.signatures[alice.userId] } });
-		await refuse(400, "M_INVALID_SIGNATURE", other.sign({ ...good, signatures: {} }, alice.userId, `ed25519:${alice.deviceId}`));
 		for (const key of ["algorithms", "keys", "signatures", "user_id"]) await refuse(400, "M_BAD_JSON", { ...good, [key]: undefined });
 		await refuse(400, "M_BAD_JSON", { ...good, keys: { a: 1 } });
 		await refuse(400, "M_BAD_JSON", "keys");
-		await refuse(413, "M_TOO_LARGE", alice.key.sign({ ...good, signatures: {}, more: "x".repeat(70000) }, alice.userId, `ed25519:${alice.deviceId}`));
+		const signed = (more) => alice.key.sign({ ...good, signatures: {}, ...more }, alice.userId, `ed25519:${alice.deviceId}`);
+		await refuse(413, "M_TOO_LARGE", signed({ more: "x".repeat(17000) }));
+		await refuse(413, "M_TOO_LARGE", { ...good, signatures: { [alice.userId]: { [`ed25519:${alice.deviceId}`]: "x".repeat(17000) } } });
 		assert.deepEqual((await query(bob, alice.userId)).device_keys, { [alice.userId]: {} });
 		assert.deepEqual(await upload(alice, {}), { one_time_key_counts: { signed_curve25519: 0 } });
+	});
+
+	test("are handed on as they were uploaded: whether the device signed them is for others to see", async () => {
+		const alice = await register(server), bob = await register(server), good = deviceKeys(alice), id = `ed25519:${alice.deviceId}`;
+		const others = { [bob.userId]: good.signatures[alice.userId] }, long = `${"x".repeat(300)}:${alice.deviceId}`;
+		for (const [sent, shown] of [
+			[{}, {}], [{ [alice.userId]: { [id]: b64(Buffer.alloc(64)) } }, { [alice.userId]: { [id]: b64(Buffer.alloc(64)) } }],
+			[others, { [alice.userId]: { [id]: b64(Buffer.alloc(64)) } }],	// signatures are added; another's are not his to bring
+			[{ [alice.userId]: { [long]: "x", "ed25519:OTHER": "x" } }, { [alice.userId]: { [id]: b64(Buffer.alloc(64)) } }],
+			[good.signatures, good.signatures],
+		]) {
+			await upload(alice, { device_keys: { ...good, signatures: sent } });
+			assert.deepEqual((await query(bob, alice.userId)).device_keys[alice.userId][alice.deviceId].signatures, shown);
+		}
+	});
+
+	test("another description of the same keys keeps the one-time keys, but not the signatures of the old one", async () => {
+		const alice = await register(server), bob = await register(server);
+		await publish(alice);
+		await upload(alice, { one_time_keys: { [curve("A")]: { key: "a" } }, fallback_keys: { [curve("F")]: { key: "f" } } });
+		await alice.ok("POST", `${V3}/keys/device_signing/upload`, crossKeys(alice));
+		const signatures = async () => Object.keys((await query(bob, alice.userId)).device_keys[alice.userId][alice.deviceId].signatures[alice.userId]).length;
+		await alice.ok("POST", `${V3}/keys/signatures/upload`, { [alice.userId]: { [alice.deviceId]: alice.self.sign(alice.device, alice.userId) } });
+		assert.equal(await signatures(), 2);
+		const { signatures: old, ...rest } = alice.device;
+		const next = alice.key.sign({ ...rest, algorithms: ["m.megolm.v2"] }, alice.userId, `ed25519:${alice.deviceId}`);
+		assert.deepEqual(await upload(alice, { device_keys: next }), { one_time_key_counts: { signed_curve25519: 1 } });
+		assert.deepEqual((await alice.sync()).device_unused_fallback_key_types, ["signed_curve25519"]);
+		assert.equal(await signatures(), 1);
 	});
 
 	test("go with the device; a device with new keys begins anew", async () => {
@@ -156,6 +138,20 @@ describe("one-time keys", () => {
 		assert.deepEqual(await upload(alice, key), { one_time_key_counts: { signed_curve25519: 1 } });
 		await alice.fails(400, "M_INVALID_PARAM", "POST", `${V3}/keys/upload`, { one_time_keys: { [curve("B")]: "new", [curve("A")]: { key: "2" } } });
 		assert.deepEqual(await upload(alice, {}), { one_time_key_counts: { signed_curve25519: 1 } });
+	});
+
+	test("uploaded again after they were claimed, as a lost answer has it: they are not given out twice", async () => {
+		const alice = await register(server), bob = await register(server), one_time_keys = { [curve("A")]: { key: "1" }, [curve("B")]: { key: "2" } };
+		const claim = async () => (await bob.ok("POST", `${V3}/keys/claim`, { one_time_keys: { [alice.userId]: { [alice.deviceId]: "signed_curve25519" } } }))
+			.one_time_keys[alice.userId]?.[alice.deviceId];
+		await upload(alice, { one_time_keys });
+		const [first] = Object.keys(await claim());
+		assert.deepEqual(await upload(alice, { one_time_keys }), { one_time_key_counts: { signed_curve25519: 1 } });
+		assert.notDeepEqual(Object.keys(await claim()), [first]);
+		assert.deepEqual(await upload(alice, { one_time_keys }), { one_time_key_counts: { signed_curve25519: 0 } });
+		assert.equal(await claim(), undefined);
+		// Another key under a name that is free again is a new one.
+		assert.deepEqual(await upload(alice, { one_time_keys: { [first]: { key: "3" } } }), { one_time_key_counts: { signed_curve25519: 1 } });
 	});
 
 	test("fifty claims at once by five users: no key twice", async () => {
