@@ -66,6 +66,17 @@ token_find(struct req *r, const char *authorization)
 	return M_OK;
 }
 
+static enum err
+check_suspended(struct req *r)
+{
+	if (r->route->method == HTTP_GET)
+		return M_OK;
+	for (size_t i = 0; i < nroutes_while_suspended; i++)
+		if (strcmp(routes_while_suspended[i], r->route->path) == 0)
+			return M_OK;
+	return fail(&r->cx, M_USER_SUSPENDED, "this account is suspended: it cannot do that");
+}
+
 /* Stays noted whatever becomes of the request: in a transaction of its own, before that of the handler goes on. */
 static enum err
 first_use(struct req *r)
@@ -99,6 +110,8 @@ authenticate(struct req *r, const char *authorization)
 	}
 	if (e == M_OK && r->cx.guest && who != GUEST && who != MAYBE_USER)
 		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests may not do this");
+	if (e == M_OK && r->cx.suspended)
+		e = check_suspended(r);
 	return e == M_OK && r->cx.token_unused ? first_use(r) : e;
 }
 
@@ -266,6 +279,8 @@ default_text(enum err e)
 		return "the server is busy, try again";
 	case M_UNKNOWN:
 		return "internal error";
+	case M_USER_LOCKED:
+		return "this account is locked";
 	default:
 		return err_code(e);
 	}
@@ -276,6 +291,8 @@ dispatch_error(struct req *r, enum err e, struct reply *rp)
 {
 	const char *text = r->cx.err_text ? r->cx.err_text : default_text(e), *extra = r->cx.err_extra;
 
+	if (e == M_USER_LOCKED)	/* always: a client that misses it throws its keys away ("Account locking") */
+		extra = "\"soft_logout\":true";
 	/* What the handler had begun to say is dropped; 503 tells when to come again. */
 	json_out_init(&r->out, r->cx.a);
 	r->content_type = "application/json";

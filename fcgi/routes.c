@@ -156,6 +156,13 @@ const struct route routes[] = {
 	{ GET, C3 "/voip/turnServer",			USER, R_READ, TX_NONE, 0, cl_get_turn_server, "getTurnServer" },
 	{ GET, C3 "/thirdparty/protocols",		USER, R_FREE, TX_NONE, 0, cl_get_protocols, "getProtocols" },
 
+	/* ---- Server administration */
+	{ GET, C3 "/admin/whois/{userId}",		USER, R_FREE, TX_RO, 0, cl_get_who_is, "getWhoIs" },
+	{ GET, C1 "/admin/lock/{userId}",		USER, R_FREE, TX_RO, 0, cl_get_admin_lock_user, "getAdminLockUser" },
+	{ PUT, C1 "/admin/lock/{userId}",		USER, R_FREE, TX_RW, 64, cl_set_admin_lock_user, "setAdminLockUser" },
+	{ GET, C1 "/admin/suspend/{userId}",		USER, R_FREE, TX_RO, 0, cl_get_admin_suspend_user, "getAdminSuspendUser" },
+	{ PUT, C1 "/admin/suspend/{userId}",		USER, R_FREE, TX_RW, 64, cl_set_admin_suspend_user, "setAdminSuspendUser" },
+
 	/* ---- Server-Server API: discovery and keys */
 	{ GET, "/_matrix/federation/v1/version",	ANYONE, R_FREE, TX_NONE, 0, fed_get_version, "getVersion" },
 	{ GET, "/_matrix/key/v2/server",		ANYONE, R_FREE, TX_NONE, 0, fed_get_server_key, "getServerKey" },
@@ -175,6 +182,31 @@ const struct route_alias route_aliases[] = {
 	{ "/_matrix/client/unstable/keys/signatures/upload", C3 "/keys/signatures/upload" },
 };
 const size_t nroute_aliases = sizeof route_aliases / sizeof *route_aliases;
+
+/*
+ * What a suspended user may do beside reading ("Account suspension"): look after his sessions, keys and settings, leave, redact
+ * what he said. The handlers of send and redact see to it that it is no more. What is not listed here he may not, so a new
+ * endpoint is closed to him until somebody decides.
+ */
+const char *const routes_while_suspended[] = {
+	C3 "/logout", C3 "/logout/all", C1 "/login/get_token", C3 "/account/password", C3 "/account/deactivate",
+	C3 "/account/3pid/add", C3 "/devices/{deviceId}", C3 "/delete_devices",
+	C3 "/user/{userId}/account_data/{type}", C3 "/user/{userId}/rooms/{roomId}/account_data/{type}",
+	C3 "/user/{userId}/rooms/{roomId}/tags/{tag}", C3 "/user/{userId}/filter",
+	C3 "/pushrules/global/{kind}/{ruleId}", C3 "/pushrules/global/{kind}/{ruleId}/actions",
+	C3 "/pushrules/global/{kind}/{ruleId}/enabled", C3 "/pushers/set",
+	C3 "/rooms/{roomId}/leave", C3 "/rooms/{roomId}/forget",
+	C3 "/rooms/{roomId}/redact/{eventId}/{txnId}", C3 "/rooms/{roomId}/redact/{eventId}",
+	C3 "/rooms/{roomId}/send/{eventType}/{txnId}", C3 "/rooms/{roomId}/send/{eventType}",
+	C3 "/rooms/{roomId}/receipt/{receiptType}/{eventId}", C3 "/rooms/{roomId}/read_markers",
+	C3 "/publicRooms", C3 "/search", C3 "/user_directory/search",	/* questions with a body */
+	"/_matrix/client/unstable/org.matrix.simplified_msc3575/sync",
+	C3 "/keys/upload", C3 "/keys/query", C3 "/keys/claim", C3 "/keys/device_signing/upload", C3 "/keys/signatures/upload",
+	C3 "/sendToDevice/{eventType}/{txnId}",
+	C3 "/room_keys/version", C3 "/room_keys/version/{version}", C3 "/room_keys/keys", C3 "/room_keys/keys/{roomId}",
+	C3 "/room_keys/keys/{roomId}/{sessionId}",
+};
+const size_t nroutes_while_suspended = sizeof routes_while_suspended / sizeof *routes_while_suspended;
 
 const char *const routes_not_r0[] = {
 	C3 "/knock/{roomIdOrAlias}",

@@ -28,6 +28,10 @@ extern const size_t nroute_aliases;
 extern const char *const routes_not_r0[];
 extern const size_t nroutes_not_r0;
 
+/* Paths whose writing methods are open to suspended users. */
+extern const char *const routes_while_suspended[];
+extern const size_t nroutes_while_suspended;
+
 /* Builds what route_find() walks; once per process. Ends the process when two rows are the same endpoint. */
 void routes_init(void);
 

@@ -12,6 +12,7 @@
 #include "core/base/failpoint.h"
 #include "core/base/log.h"
 #include "core/sync/wake.h"
+#include "core/user/seen.h"
 #include "fcgi/dispatch.h"
 #include "fcgi/routes.h"
 #include "fcgi/worker.h"
@@ -88,12 +89,14 @@ respond(struct worker *w, FCGX_Request *f, int64_t started)
 		v.head.started = started;
 		req_id_pack(in.id, v.head.req_id);
 		waiters_run(w, &v, 1, false);
+		seen_note(&r->cx, in.remote_addr, in.user_agent);
 		return;
 	}
 	reply_send(w->a, f->ipcFd, f->requestId, &rp);
 	close(f->ipcFd);
 	wake_after(&r->cx);
 	access_log(w->env, &r->cx, db_stats(w->db), route_index(r->route), rp.status, started);
+	seen_note(&r->cx, in.remote_addr, in.user_agent);
 }
 
 void

@@ -59,6 +59,9 @@ static const struct setting {
 	S(rate_register_burst, INT, "60", 1, 100000, "How many of them may come at once."),
 	S(rate_password_per_min, INT, "6", 1, 60000, "Wrong passwords for one account per minute."),
 	S(rate_password_burst, INT, "10", 1, 100000, "How many of them may come at once."),
+	S(turn_uris, STR, "", 0, 4000, "TURN servers for calls, as turn: or turns: URIs with commas between. Empty: none."),
+	S(turn_shared_secret, STR, "", 0, 1000, "The secret that the TURN servers know (coturn: static-auth-secret)."),
+	S(turn_lifetime_s, INT, "86400", 60, 31536000, "How many seconds the credentials are good that users get for them."),
 	S(presence, BOOL, "on", 0, 0, "Whether users see who of those they share rooms with is online: on or off."),
 	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
 	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
@@ -286,6 +289,20 @@ check_socket(const char *name, const char *s)
 	return 0;
 }
 
+/* Both or neither: URIs without a secret would give credentials that nobody takes. */
+static int
+check_turn(const struct conf *c)
+{
+	const char *const separators = ", \t", *p = c->turn_uris;
+
+	if ((*c->turn_uris == '\0') != (*c->turn_shared_secret == '\0'))
+		return complain("setting", "turn_uris", "and turn_shared_secret go together");
+	for (p += strspn(p, separators); *p != '\0'; p += strcspn(p, separators), p += strspn(p, separators))
+		if (strncmp(p, "turn:", 5) != 0 && strncmp(p, "turns:", 6) != 0)
+			return complain("setting", "turn_uris", "begin with turn: or turns:");
+	return 0;
+}
+
 static int
 check_all(struct conf *c)
 {
@@ -295,6 +312,7 @@ check_all(struct conf *c)
 
 	bad |= check_word("default_room_version", c->default_room_version, versions);
 	bad |= check_word("log_level", c->log_level, levels);
+	bad |= check_turn(c);
 	bad |= check_socket("web_socket", c->web_socket);
 	bad |= check_socket("sync_socket", c->sync_socket);
 	if (!id_is_server(c->server_name))

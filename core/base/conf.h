@@ -34,6 +34,8 @@ struct conf {
 	int64_t rate_read_per_s, rate_read_burst, rate_write_per_s, rate_write_burst;
 	int64_t rate_login_per_min, rate_login_burst, rate_register_per_min, rate_register_burst;
 	int64_t rate_password_per_min, rate_password_burst;
+	const char *turn_uris, *turn_shared_secret;	/* empty: no TURN server */
+	int64_t turn_lifetime_s;
 	bool presence;				/* who is online is told */
 	enum conf_cost password_cost;
 	const char *ca_file;			/* extra trust for outgoing TLS */

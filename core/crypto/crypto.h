@@ -17,6 +17,7 @@
 
 void sha256(const void *p, size_t n, unsigned char out[SHA256_LEN]);
 void sha1(const void *p, size_t n, unsigned char out[SHA1_LEN]);	/* for state resolution of room version 1 alone */
+void hmac_sha1(const char *key, const void *p, size_t n, unsigned char out[SHA1_LEN]);
 /* lower-case hex of HMAC-SHA1: the shared-secret registration */
 const char *hmac_sha1_hex(struct arena *a, const char *key, const void *p, size_t n);
 bool ct_equal(const void *a, const void *b, size_t n);	/* constant time */

@@ -24,22 +24,26 @@ sha1(const void *p, size_t n, unsigned char out[SHA1_LEN])
 		abort();	/* out of memory */
 }
 
+void
+hmac_sha1(const char *key, const void *p, size_t n, unsigned char out[SHA1_LEN])
+{
+	if (HMAC(EVP_sha1(), key, (int)strlen(key), p, n, out, NULL) == NULL)
+		abort();
+}
+
 const char *
 hmac_sha1_hex(struct arena *a, const char *key, const void *p, size_t n)
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char mac[EVP_MAX_MD_SIZE];
-	unsigned int len = 0;
-	char *hex;
+	unsigned char mac[SHA1_LEN];
+	char *hex = arena_alloc(a, 2 * sizeof(mac) + 1);
 
-	if (HMAC(EVP_sha1(), key, (int)strlen(key), p, n, mac, &len) == NULL)
-		abort();
-	hex = arena_alloc(a, 2 * (size_t)len + 1);
-	for (unsigned int i = 0; i < len; i++) {
+	hmac_sha1(key, p, n, mac);
+	for (size_t i = 0; i < sizeof(mac); i++) {
 		hex[2 * i] = digits[mac[i] >> 4];
 		hex[2 * i + 1] = digits[mac[i] & 15];
 	}
-	hex[2 * len] = '\0';
+	hex[2 * sizeof(mac)] = '\0';
 	return hex;
 }
 

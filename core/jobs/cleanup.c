@@ -9,6 +9,7 @@
 #include "core/db/db.h"
 #include "core/e2ee/one_time.h"
 #include "core/jobs/jobs_impl.h"
+#include "core/user/seen.h"
 
 #define BATCH "1000"
 #define BATCH_ROWS 1000
@@ -42,6 +43,9 @@ STMT(cleanup_presence,
     "DELETE FROM presence_device WHERE ctid = ANY (ARRAY("
     " SELECT ctid FROM presence_device WHERE until < $1 ORDER BY until LIMIT " BATCH "))");
 
+STMT(cleanup_connection,
+    "DELETE FROM connection WHERE ctid = ANY (ARRAY(SELECT ctid FROM connection WHERE seen_ts < $1 ORDER BY seen_ts LIMIT " BATCH "))");
+
 /* By then every bucket is full, which is the same as none. */
 STMT(cleanup_ratelimit,
     "DELETE FROM ratelimit WHERE ctid = ANY (ARRAY(SELECT ctid FROM ratelimit WHERE ts < $1 ORDER BY ts LIMIT " BATCH "))");
@@ -57,6 +61,7 @@ const struct cleanup cleanup_of_openid_token = { &cleanup_openid_token, 0 };
 const struct cleanup cleanup_of_redacted = { &cleanup_redacted, 7 * DAY };
 const struct cleanup cleanup_of_typing = { &cleanup_typing, 7 * DAY };
 const struct cleanup cleanup_of_presence = { &cleanup_presence, DAY };
+const struct cleanup cleanup_of_connection = { &cleanup_connection, SEEN_KEPT_MS };
 const struct cleanup cleanup_of_ratelimit = { &cleanup_ratelimit, DAY };
 const struct cleanup cleanup_of_key_used = { &cleanup_key_used, KEYS_USED_KEPT_MS };
 

@@ -18,6 +18,7 @@ const struct job_kind job_kinds[] = {
 	{ "nonce_cleanup",	NULL,			HOUR,		&cleanup_of_nonce },
 	{ "login_token_cleanup", NULL,			HOUR,		&cleanup_of_login_token },
 	{ "openid_token_cleanup", NULL,			HOUR,		&cleanup_of_openid_token },
+	{ "connection_cleanup",	NULL,			6 * HOUR,	&cleanup_of_connection },
 	{ "presence_sweep",	presence_sweep_run,	15 * 1000,	NULL },
 	{ "presence_cleanup",	NULL,			6 * HOUR,	&cleanup_of_presence },
 	{ "typing_cleanup",	NULL,			6 * HOUR,	&cleanup_of_typing },

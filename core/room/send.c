@@ -26,6 +26,8 @@ room_send(struct ctx *cx, const char *room, const char *type, struct json *conte
 	struct append ap;
 	enum err e;
 
+	if (cx->suspended && strcmp(type, "m.room.redaction") != 0)
+		return fail(cx, M_USER_SUSPENDED, "this account is suspended: it cannot send messages");
 	if (strcmp(type, "m.room.redaction") == 0) {
 		const char *redacts = json_get_esc(cx->a, content, "redacts");
 		if (redacts == NULL)
@@ -66,6 +68,8 @@ may_redact(struct append *ap)
 		return fail(cx, M_NOT_FOUND, "no such event in this room");
 	if (t->type_nid == T_CREATE || t->type_nid == T_SERVER_ACL)
 		return fail(cx, M_FORBIDDEN, "the room would break without that event");
+	if (cx->suspended && strcmp(t->sender, cx->user) != 0)
+		return fail(cx, M_USER_SUSPENDED, "this account is suspended: it can redact its own events alone");
 	if (strcmp(t->sender, cx->user) == 0 || power_of_user(&st, ap->room.rv, cx->user) >= power_level(&st, ap->room.rv, "redact"))
 		return M_OK;
 	return fail(cx, M_FORBIDDEN, "you may not redact events of others");

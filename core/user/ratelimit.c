@@ -115,28 +115,45 @@ slot_find(_Atomic uint64_t set[WAYS], uint64_t tag, uint64_t *seen)
 	return best;
 }
 
-static enum err
-take_local(struct ctx *cx, const struct limit *l, const unsigned char *hash)
+/* 0: taken; else how many ms are missing. */
+static int64_t
+bucket_take(int64_t now, const struct limit *l, const unsigned char *hash)
 {
 	const uint64_t mask = ((uint64_t)1 << TAG_SHIFT) - 1;
 	uint64_t h, tag, seen;
 	_Atomic uint64_t *slot;
 	int64_t step = (l->per_ms + l->n - 1) / l->n, at;
 
-	if (table == NULL)
-		return M_OK;
 	memcpy(&h, hash, sizeof h);
 	tag = h >> TAG_SHIFT;
 	do {
 		slot = slot_find(table[h % SETS], tag, &seen);
 		at = seen >> TAG_SHIFT == tag ? (int64_t)(seen & mask) : 0;
-		if (at > cx->now + step * l->burst)
+		if (at > now + step * l->burst)
 			at = 0;		/* the clock was set back: nobody shall wait for it */
-		at = (at > cx->now ? at : cx->now) + step;
-		if (at - cx->now > step * l->burst)
-			return refuse(cx, at - cx->now - step * l->burst);
+		at = (at > now ? at : now) + step;
+		if (at - now > step * l->burst)
+			return at - now - step * l->burst;
 	} while (!atomic_compare_exchange_weak(slot, &seen, tag << TAG_SHIFT | ((uint64_t)at & mask)));
-	return M_OK;
+	return 0;
+}
+
+static enum err
+take_local(struct ctx *cx, const struct limit *l, const unsigned char *hash)
+{
+	int64_t missing = table != NULL ? bucket_take(cx->now, l, hash) : 0;
+
+	return missing > 0 ? refuse(cx, missing) : M_OK;
+}
+
+bool
+ratelimit_once(struct ctx *cx, const char *what, int64_t every_ms)
+{
+	const struct limit l = { 1, every_ms, 1 };
+	unsigned char hash[SHA256_LEN];
+
+	sha256(what, strlen(what), hash);
+	return table == NULL || bucket_take(cx->now, &l, hash) == 0;
 }
 
 /* ---- in the database */

@@ -26,6 +26,12 @@ void ratelimit_init(void);
 enum err ratelimit_take(struct ctx *cx, enum rate_class c, const char *address);
 
 /*
+ * True at most once in every_ms for the same text, counted in memory over the processes of a container; whatever the
+ * setting rate_limits says. For what need not be done more often. Always true without the memory.
+ */
+bool ratelimit_once(struct ctx *cx, const char *what, int64_t every_ms);
+
+/*
  * Tries to guess a password count by account, from wherever they come: one is taken before the password is
  * checked, and a right one forgets them all. The taking is queued: db_run(), then ratelimit_password_taken(). The
  * forgetting costs a round trip, but only when there was something to forget.

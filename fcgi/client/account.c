@@ -183,9 +183,15 @@ cl_get_capabilities(struct req *r)
 	json_obj(o, NULL);
 	json_obj(o, "capabilities");
 	capability(o, "m.3pid_changes", false);
+	if (r->cx.admin) {
+		json_obj(o, "m.account_moderation");
+		json_bool(o, "lock", true);
+		json_bool(o, "suspend", true);
+		json_end(o);
+	}
 	capability(o, "m.change_password", true);
 	capability(o, "m.get_login_token", login_token_offered(&r->cx));
-	capability(o, "m.profile_fields", true);
+	capability(o, "m.profile_fields", !r->cx.suspended);
 	json_obj(o, "m.room_versions");
 	json_str(o, "default", r->cx.conf->default_room_version);
 	json_obj(o, "available");
@@ -194,8 +200,8 @@ cl_get_capabilities(struct req *r)
 		json_str(o, v[i]->id, "stable");
 	json_end(o);
 	json_end(o);
-	capability(o, "m.set_avatar_url", true);
-	capability(o, "m.set_displayname", true);
+	capability(o, "m.set_avatar_url", !r->cx.suspended);
+	capability(o, "m.set_displayname", !r->cx.suspended);
 	json_end(o);
 	json_end(o);
 	return M_OK;

@@ -19,8 +19,9 @@ handler_fn synapse_register_nonce, synapse_register;
 handler_fn cl_get_token_owner, cl_change_password, cl_deactivate_account, cl_get_capabilities;
 handler_fn cl_get_devices, cl_get_device, cl_update_device, cl_delete_device, cl_delete_devices;
 
-/* ---- openid.c */
+/* ---- openid.c, admin.c */
 handler_fn cl_request_open_id_token;
+handler_fn cl_get_who_is, cl_get_admin_lock_user, cl_set_admin_lock_user, cl_get_admin_suspend_user, cl_set_admin_suspend_user;
 
 /* ---- profile.c, account_data.c, filter.c, push_rules.c */
 handler_fn cl_get_user_profile, cl_get_profile_field, cl_set_profile_field, cl_delete_profile_field;

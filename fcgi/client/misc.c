@@ -1,4 +1,5 @@
 /* fcgi/client/misc.c - what has a short answer: versions, VoIP, third-party networks. */
+#include "core/user/turn.h"
 #include "fcgi/client/client.h"
 
 /*
@@ -29,7 +30,21 @@ cl_get_versions(struct req *r)
 enum err
 cl_get_turn_server(struct req *r)
 {
-	return reply_empty(r);
+	struct turn t;
+
+	turn_credentials(&r->cx, &t);
+	if (t.nuris == 0)
+		return reply_empty(r);
+	json_obj(&r->out, NULL);
+	json_str(&r->out, "password", t.password);
+	json_int(&r->out, "ttl", t.ttl);
+	json_arr(&r->out, "uris");
+	for (size_t i = 0; i < t.nuris; i++)
+		json_str(&r->out, NULL, t.uris[i]);
+	json_end(&r->out);
+	json_esc(&r->out, "username", t.username);
+	json_end(&r->out);
+	return M_OK;
 }
 
 /* GET /_matrix/client/v3/thirdparty/protocols: no application service offers one. */

@@ -105,6 +105,24 @@ Test(routes, are_the_specifications_endpoints)
 	}
 }
 
+/* A misspelt one would close to suspended users what they may do. */
+Test(routes, open_to_suspended_users_exist)
+{
+	static struct endpoint v[512];
+	size_t n = endpoints(v, 512);
+
+	for (size_t i = 0; i < nroutes_while_suspended; i++) {
+		const char *path = routes_while_suspended[i];
+		bool known = strncmp(path, "/_matrix/client/unstable/", 25) == 0;
+
+		for (size_t k = 1; k <= n; k++)
+			known |= strcmp(v[k].path, path) == 0;
+		for (size_t k = 0; k < nroutes; k++)
+			known |= strcmp(routes[k].path, path) == 0;
+		cr_expect(known, "%s", path);
+	}
+}
+
 /* The same letters and digits, whatever stands between. */
 static bool
 same_letters(const char *a, const char *b)

@@ -30,6 +30,20 @@ granted(enum rate_class c, int tries)
 	return n;
 }
 
+Test(ratelimit, once_in_a_while)
+{
+	struct conf off = { .rate_limits = false };
+
+	cx.conf = &off;
+	cr_assert(ratelimit_once(&cx, "x", 1000));
+	cr_assert_not(ratelimit_once(&cx, "x", 1000));
+	cr_assert(ratelimit_once(&cx, "y", 1000));
+	cx.now += 999;
+	cr_assert_not(ratelimit_once(&cx, "x", 1000));
+	cx.now += 1;
+	cr_assert(ratelimit_once(&cx, "x", 1000));
+}
+
 Test(ratelimit, a_burst_and_then_the_rate)
 {
 	cr_assert_eq(granted(RATE_WRITE, 9), 5);
