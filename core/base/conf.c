@@ -63,6 +63,7 @@ static const struct setting {
 	S(turn_shared_secret, STR, "", 0, 1000, "The secret that the TURN servers know (coturn: static-auth-secret)."),
 	S(turn_lifetime_s, INT, "86400", 60, 31536000, "How many seconds the credentials are good that users get for them."),
 	S(presence, BOOL, "on", 0, 0, "Whether users see who of those they share rooms with is online: on or off."),
+	S(presence_room_max, INT, "200", 0, INT32_MAX, "/sync tells the presence of those one shares a room with that has no more members than this; 0: of any size. Asked for by GET it is told in any case."),
 	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
 	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
 	S(outgoing_allow, STR, "", 0, 4000, "Addresses and ranges beside the public internet that may be called where users or other servers name the target (push gateways): 10.1.0.0/16, ::1."),

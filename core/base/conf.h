@@ -37,6 +37,7 @@ struct conf {
 	const char *turn_uris, *turn_shared_secret;	/* empty: no TURN server */
 	int64_t turn_lifetime_s;
 	bool presence;				/* who is online is told */
+	int64_t presence_room_max;		/* members of a room in which it is told; 0: in all */
 	enum conf_cost password_cost;
 	const char *ca_file;			/* extra trust for outgoing TLS */
 	const char *outgoing_allow;		/* core/base/ip.h: a list; what is not public and may be called all the same */

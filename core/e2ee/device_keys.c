@@ -251,6 +251,7 @@ keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *o
 		return fail(cx, M_TOO_LARGE, "a device has at most %d one-time keys", ONE_TIME_KEYS_MAX);
 	if (device_keys != NULL && (e = put_device_keys(cx, device_keys, &p)) != M_OK)
 		return e;
+	touch_user(cx, cx->user_nid);	/* a waiting sync carries the counts for its time-out */
 	if (otk.n > 0) {
 		db_queue(cx, NULL, DB_NONE, &one_time_put, P_I64(cx->device), P_KEYS(&otk));
 		db_queue(cx, NULL, DB_NONE, &one_time_claimed, P_I64(cx->device), P_KEYS(&otk));

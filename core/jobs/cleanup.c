@@ -36,9 +36,13 @@ STMT(cleanup_redacted,
     "UPDATE event SET redacted_original = NULL WHERE nid = ANY (ARRAY("
     " SELECT e.nid FROM event e JOIN event r ON r.nid = e.redacted_by"
     " WHERE e.redacted_original IS NOT NULL AND r.ts < $1 ORDER BY r.nid LIMIT " BATCH "))");
-/* Who was away for longer is told by the next one who types there. */
+/*
+ * The row of a room that ended last stays: whoever still shows one of the others typing, from however long ago, is told
+ * by it that they all have ended.
+ */
 STMT(cleanup_typing,
-    "DELETE FROM typing WHERE ctid = ANY (ARRAY(SELECT ctid FROM typing WHERE until < $1 ORDER BY until LIMIT " BATCH "))");
+    "DELETE FROM typing WHERE ctid = ANY (ARRAY(SELECT ctid FROM typing t WHERE until < $1 AND EXISTS (SELECT FROM typing l"
+    " WHERE l.room = t.room AND (l.until, l.usr) > (t.until, t.usr)) ORDER BY until LIMIT " BATCH "))");
 STMT(cleanup_presence,
     "DELETE FROM presence_device WHERE ctid = ANY (ARRAY("
     " SELECT ctid FROM presence_device WHERE until < $1 ORDER BY until LIMIT " BATCH "))");

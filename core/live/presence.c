@@ -33,12 +33,16 @@ STMT(presence_merge,
     "	SELECT coalesce(max(" COUNTS "), 0) AS state, coalesce(max(active_ts), 0) AS active_ts FROM presence_device WHERE usr = $2) m"
     " WHERE p.usr = $2 AND p.state <> m.state");
 STMT(presence_status, "UPDATE presence SET status_msg = $2 WHERE usr = $1 AND status_msg IS DISTINCT FROM $2");
-/* All users who are seen, and whose devices say something else by now. */
+/*
+ * All users who are seen, and whose devices say something else by now. After a crash of the database no device has said anything
+ * (the table is unlogged): it takes until the next sign of life, about a minute, until that means that nobody is there.
+ */
 STMT(presence_sweep,
     "UPDATE presence p SET state = m.state, active_ts = greatest(p.active_ts, m.active_ts) FROM ("
     "	SELECT u.usr, coalesce(d.state, 0) AS state, coalesce(d.active_ts, 0) AS active_ts FROM presence u"
     "	CROSS JOIN LATERAL (SELECT max(" COUNTS ") AS state, max(active_ts) AS active_ts FROM presence_device WHERE usr = u.usr) d"
-    "	WHERE u.state <> 0 AND u.state IS DISTINCT FROM d.state ORDER BY u.usr FOR NO KEY UPDATE OF u SKIP LOCKED) m"
+    "	WHERE (d.state IS NOT NULL OR (SELECT started < clock_timestamp() - interval '2 minutes' FROM stream_epoch"
+    "		WHERE epoch = current_setting('hearth.epoch')::bigint)) AND u.state <> 0 AND u.state IS DISTINCT FROM d.state ORDER BY u.usr FOR NO KEY UPDATE OF u SKIP LOCKED) m"
     " WHERE p.usr = m.usr AND p.state <> m.state");
 /* Oneself, and whoever is in a room with $1. */
 STMT(presence_select,

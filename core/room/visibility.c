@@ -143,6 +143,12 @@ visibility_membership(struct arena *a, const struct visibility *v, const struct 
 	return m == MEM_NONE ? MEM_LEAVE : m;
 }
 
+bool
+visibility_was_in(struct arena *a, const struct visibility *v, const struct room_event *ev)
+{
+	return value_at(v, v->mem, v->nmem, ev->line, ev->ver, MEM_NONE) == MEM_JOIN || visibility_membership(a, v, ev) == MEM_JOIN;
+}
+
 static const struct vis_span *
 now(const struct vis_span *s, size_t n)
 {

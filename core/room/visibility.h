@@ -46,6 +46,9 @@ bool visibility_allows(struct arena *a, const struct visibility *v, const struct
 /* The reader's membership at the event, what the event itself changes included: for unsigned.membership. MEM_LEAVE when there is none. */
 enum membership visibility_membership(struct arena *a, const struct visibility *v, const struct room_event *ev);
 
+/* Was the reader in the room just before the event, or by it? Then he was sent it when it came. */
+bool visibility_was_in(struct arena *a, const struct visibility *v, const struct room_event *ev);
+
 /* Now, in the room's resolved state. */
 enum membership visibility_membership_now(const struct visibility *v);	/* MEM_NONE: no member event */
 enum history visibility_history_now(const struct visibility *v);

@@ -18,11 +18,14 @@
 
 #define MEMBER_COLS									\
 	"m.room, m.membership, m.event, m.room_pos, m.pos, m.sender, m.joined_pos, m.stripped, m.oob_pdu, m.forgotten,"	\
-	" (SELECT body FROM name WHERE nid = m.sender), (SELECT joined FROM room WHERE nid = m.room)"	\
-	" FROM local_member m WHERE m.usr = $1"
+	" (SELECT body FROM name WHERE nid = m.sender), (SELECT joined FROM room WHERE nid = m.room),"	\
+	" (SELECT pos FROM event WHERE nid = m.event) FROM local_member m WHERE m.usr = $1"
 STMT(sync_my_members, "SELECT " MEMBER_COLS " AND NOT m.forgotten");
-STMT(sync_my_members_new, "SELECT " MEMBER_COLS " AND NOT m.forgotten AND (m.pos >= $2 OR m.pos = ANY($3))");
-STMT(sync_my_members_of, "SELECT " MEMBER_COLS " AND NOT m.forgotten AND m.room = ANY($2)");
+STMT(sync_my_members_new, "SELECT " MEMBER_COLS " AND (m.pos >= $2 OR m.pos = ANY($3))");
+STMT(sync_my_members_of, "SELECT " MEMBER_COLS " AND m.room = ANY($2)");
+STMT(sync_my_invites, "SELECT " MEMBER_COLS " AND m.membership = 1");
+/* Who comes into a room is told all that he keeps about it, also from an earlier stay. */
+STMT(sync_data_rooms, "SELECT room, type, content, pos FROM account_data WHERE usr = $1 AND room = ANY($2)");
 STMT(sync_my_sizes,
     "SELECT room, (SELECT joined FROM room WHERE nid = m.room) FROM local_member m WHERE usr = $1 AND membership = 2 ORDER BY room");
 /* A probe per room; as an array, because joined plainly it costs forty times that. */
@@ -44,13 +47,17 @@ struct changes {
 static void
 take_members(struct arena *a, struct rows *r, struct changes *c)
 {
-	c->members = arena_calloc(a, (size_t)r->n + 1, sizeof *c->members);
+	struct sync_member *v = arena_calloc(a, c->nmembers + (size_t)r->n + 1, sizeof *v);
+
+	if (c->nmembers > 0)
+		memcpy(v, c->members, c->nmembers * sizeof *v);
+	c->members = v;
 	while (db_next(r))
 		c->members[c->nmembers++] = (struct sync_member){ .room = db_i64(r, 0),
 		    .membership = (enum membership)db_i64(r, 1), .event = db_i64(r, 2), .room_pos = db_i64(r, 3),
 		    .pos = db_i64(r, 4), .sender = db_i64(r, 5), .joined_pos = db_i64(r, 6), .stripped = db_text(r, 7),
 		    .oob_pdu = db_text(r, 8), .forgotten = db_bool(r, 9), .sender_id = db_text(r, 10),
-		    .size = db_i64(r, 11) };
+		    .size = db_i64(r, 11), .event_pos = db_i64(r, 12) };
 }
 
 static void
@@ -99,6 +106,23 @@ add_push_rules(struct arena *a, struct sync_req *q)
 		memcpy(v, q->data, q->ndata * sizeof *v);
 	v[q->ndata++] = (struct sync_data){ .type = "m.push_rules", .content = push_rules_of(a, q->w->user) };
 	q->data = v;
+}
+
+/* After a change of the ignored users all invitations are shown that are not theirs: some were not, before. */
+static enum err
+add_invites(struct ctx *cx, struct sync_req *q, struct changes *c)
+{
+	struct rows r;
+	size_t i;
+	enum err e;
+
+	for (i = 0; i < q->ndata; i++)
+		q->ignored_news |= q->data[i].room == 0 && strcmp(q->data[i].type, "m.ignored_user_list") == 0;
+	if (q->initial || !q->ignored_news)
+		return M_OK;
+	if ((e = db_query(cx, &r, &sync_my_invites, P_I64(q->w->user_nid))) == M_OK)
+		take_members(cx->a, &r, c);
+	return e;
 }
 
 static enum err
@@ -155,7 +179,7 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 			add_room(cx->a, c, q->data[i].room);
 	for (i = 0; q->w->full_state && i < q->njoined; i++)
 		add_room(cx->a, c, q->joined[i]);
-	return M_OK;
+	return add_invites(cx, q, c);
 }
 
 /* ---- jobs */
@@ -185,7 +209,11 @@ add_job(struct sync_req *q, int64_t room, enum section s, const struct sync_memb
 static void
 member_job(struct sync_req *q, const struct sync_member *m)
 {
-	bool fresh = q->initial || m->joined_pos == 0 || position_new(&q->since, m->joined_pos);
+	bool fresh = !m->forgotten && (q->initial || m->joined_pos == 0 || position_new(&q->since, m->joined_pos));
+
+	/* A room that was left and forgotten at another device: this one hears of the end, and of nothing else. */
+	if (m->forgotten && !position_new(&q->since, m->event_pos))
+		return;
 
 	switch (m->membership) {
 	case MEM_JOIN:
@@ -218,24 +246,64 @@ by_section(const void *a, const void *b)
 	return (x->room_nid > y->room_nid) - (x->room_nid < y->room_nid);
 }
 
+static int
+by_member_room(const void *a, const void *b)
+{
+	const struct sync_member *x = a, *y = b;
+
+	return (x->room > y->room) - (x->room < y->room);
+}
+
 static void
 make_jobs(struct arena *a, struct sync_req *q, struct changes *c)
 {
 	int64_t *done = arena_alloc(a, (c->nmembers + 1) * sizeof *done);
-	size_t i;
+	size_t i, n = 0;
 
 	q->jobs = arena_calloc(a, c->nmembers + c->nrooms + 1, sizeof *q->jobs);
 	q->njobs = 0;
+	if (c->nmembers > 1)
+		qsort(c->members, c->nmembers, sizeof *c->members, by_member_room);
 	for (i = 0; i < c->nmembers; i++) {
+		if (n > 0 && done[n - 1] == c->members[i].room)		/* an invitation, found twice */
+			continue;
 		member_job(q, &c->members[i]);
-		done[i] = c->members[i].room;
+		done[n++] = c->members[i].room;
 	}
-	nid_sort(done, c->nmembers);
 	nid_sort(c->rooms, c->nrooms);
 	for (i = 0; i < c->nrooms; i++)
-		if ((i == 0 || c->rooms[i] != c->rooms[i - 1]) && !i64_in(done, c->nmembers, c->rooms[i]))
+		if ((i == 0 || c->rooms[i] != c->rooms[i - 1]) && !i64_in(done, n, c->rooms[i]))
 			add_job(q, c->rooms[i], SECT_JOIN, NULL, false, size_of(c, c->rooms[i]));
 	qsort(q->jobs, q->njobs, sizeof *q->jobs, by_section);
+}
+
+/* All account data of the rooms that the user came into since, in place of the news of it. */
+static enum err
+data_of_new_rooms(struct ctx *cx, struct sync_req *q)
+{
+	int64_t *rooms = arena_alloc(cx->a, (q->njobs + 1) * sizeof *rooms);
+	struct sync_data *v;
+	size_t i, k = 0, n = 0;
+	struct rows r;
+	enum err e;
+
+	for (i = 0; !q->initial && i < q->njobs; i++)	/* in the order of their numbers */
+		if (q->jobs[i].section == SECT_JOIN && q->jobs[i].fresh)
+			rooms[n++] = q->jobs[i].room_nid;
+	if (n == 0)
+		return M_OK;
+	if ((e = db_query(cx, &r, &sync_data_rooms, P_I64(q->w->user_nid), P_I64S(rooms, n))) != M_OK)
+		return e;
+	v = arena_alloc(cx->a, (q->ndata + (size_t)r.n + 1) * sizeof *v);
+	for (i = 0; i < q->ndata; i++)
+		if (!i64_in(rooms, n, q->data[i].room))
+			v[k++] = q->data[i];
+	while (db_next(&r))
+		v[k++] = (struct sync_data){ .usr = q->w->user_nid, .room = db_i64(&r, 0), .type = db_text(&r, 1),
+		    .content = db_text(&r, 2), .pos = db_i64(&r, 3) };
+	q->data = v;
+	q->ndata = k;
+	return M_OK;
 }
 
 /* ---- a piece */
@@ -257,11 +325,11 @@ has_timeline(const struct sync_job *j)
 	return j->section == SECT_JOIN || j->section == SECT_LEAVE;
 }
 
-/* Never been in it: an invitation refused or withdrawn. Nothing of the room is shown but the end. */
+/* Never been in it (an invitation refused or withdrawn), or forgotten it. Nothing of the room is shown but the end. */
 static bool
 never_in(const struct sync_job *j)
 {
-	return j->section == SECT_LEAVE && j->member->joined_pos == 0;
+	return j->section == SECT_LEAVE && (j->member->joined_pos == 0 || j->member->forgotten);
 }
 
 static void
@@ -503,7 +571,7 @@ sync_alone(struct sync_run *run, struct sync_req *q)
 	if ((e = find_changes(run, q, &c)) != M_OK)
 		return e;
 	make_jobs(run->cx->a, q, &c);
-	if ((e = presence_alone(run, q)) != M_OK)
+	if ((e = data_of_new_rooms(run->cx, q)) != M_OK || (e = presence_alone(run, q)) != M_OK)
 		return e;
 	answer_open(run, q);
 	for (i = 0; i < q->njobs && e == M_OK; i += n) {

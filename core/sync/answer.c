@@ -192,17 +192,18 @@ write_summary(struct sync_req *q, const struct sync_job *j)
 	size_t i, n = 0;
 
 	json_obj(&q->o, "summary");
-	for (i = 0; i < m->nheroes && n < 5; i++) {
-		const struct room_event *ev = &m->heroes[i]->ev;
+	if (m->nheroes > 0) {	/* else the room has a name. One who is alone in it has no heroes, and is told so */
+		json_arr(&q->o, "m.heroes");
+		for (i = 0; i < m->nheroes && n < 5; i++) {
+			const struct room_event *ev = &m->heroes[i]->ev;
 
-		if (!ev->state_key || ev->key_nid == q->w->user_nid)
-			continue;
-		if (n++ == 0)
-			json_arr(&q->o, "m.heroes");
-		json_esc(&q->o, NULL, ev->state_key);
-	}
-	if (n > 0)
+			if (!ev->state_key || ev->key_nid == q->w->user_nid)
+				continue;
+			json_esc(&q->o, NULL, ev->state_key);
+			n++;
+		}
 		json_end(&q->o);
+	}
 	json_int(&q->o, "m.joined_member_count", m->joined);
 	json_int(&q->o, "m.invited_member_count", m->invited);
 	json_end(&q->o);
@@ -283,6 +284,16 @@ state_key_name(const struct sync_wait *w)
 	return w->unstable_state_after ? "org.matrix.msc4222.state_after" : "state_after";
 }
 
+/* Empty sections are left out; state_after is there in any case, for it says that the server knows it. A new room begins with a timeline. */
+static void
+write_events(struct sync_run *run, struct arena *a, struct sync_req *q, const struct sync_job *j, struct sync_event **state, size_t nstate)
+{
+	if (nstate > 0 || q->w->use_state_after)
+		write_state(run, a, q, j, state_key_name(q->w), state, nstate);
+	if (j->nshown > 0 || j->limited || j->full)
+		write_timeline(run, a, q, j);
+}
+
 /* A room that one is or was in. */
 static void
 answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j)
@@ -300,11 +311,10 @@ answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 	json_obj(&q->o, NULL);
 	if (summary)
 		write_summary(q, j);
-	write_state(run, a, q, j, state_key_name(q->w), state, nstate);
-	write_timeline(run, a, q, j);
+	write_events(run, a, q, j, state, nstate);
 	if (ndata > 0)
 		write_account_data(q, j->room->nid, j->room->id);
-	if (live || j->full)
+	if (live)
 		live_write(run, q, j, live);
 	json_end(&q->o);
 	q->news = true;

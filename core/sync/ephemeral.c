@@ -115,6 +115,8 @@ typing_news(const struct sync_run *run, const struct sync_req *q, const struct s
 	for (size_t i = 0; i < m->ntypists; i++) {
 		const struct sync_typist *t = &m->typists[i];
 
+		if (t->user && ignores(q, t->user))
+			continue;
 		if (t->until > run->now.clock ? is_new(q, j, t->start) :
 		    !j->fresh && !q->initial && (position_new(&q->since, t->pos) || t->until > q->since.clock))
 			return true;

@@ -2,10 +2,29 @@
  * core/sync/events.c - the old stream of events (Client-Server API, "GET /events", deprecated) as a view of the same streams.
  *
  * A flat list, each event with its room: what is new in joined rooms, what ended a stay,
- * invitations, receipts, typing, presence. Where more is new than a timeline holds (FILTER_LIMIT_MAX) the
+ * invitations, receipts, typing, presence, account data. Where more is new than a timeline holds (FILTER_LIMIT_MAX) the
  * oldest are left out: clients of this stream cannot be told of gaps.
  */
 #include "core/sync/impl.h"
+
+/* Account data, of a room (id) or global (0, NULL). */
+static void
+write_data(struct sync_req *q, int64_t room, const char *id)
+{
+	size_t i;
+
+	for (i = 0; i < q->ndata; i++) {
+		if (q->data[i].room != room)
+			continue;
+		json_obj(&q->o, NULL);
+		json_esc(&q->o, "type", q->data[i].type);
+		json_raw(&q->o, "content", q->data[i].content);
+		if (id)
+			json_esc(&q->o, "room_id", id);
+		json_end(&q->o);
+		q->news = true;
+	}
+}
 
 void
 events_open(struct sync_run *run, struct sync_req *q)
@@ -15,6 +34,7 @@ events_open(struct sync_run *run, struct sync_req *q)
 	json_str(&q->o, "end", q->w->next);
 	json_arr(&q->o, "chunk");
 	presence_events(run, q);
+	write_data(q, 0, NULL);
 }
 
 /* An invitation or a knock: the member event alone. */
@@ -53,6 +73,8 @@ events_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct syn
 		    j->vis ? visibility_membership(a, j->vis, &e->ev) : MEM_JOIN, txn);
 		q->news = true;
 	}
+	if (j->section == SECT_JOIN)
+		write_data(q, j->room->nid, j->room->id);
 	if (live) {
 		live_events(run, q, j, live);
 		q->news = true;

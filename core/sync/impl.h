@@ -92,6 +92,7 @@ struct sync_member {
 	enum membership membership;
 	int64_t event, room_pos, pos, sender, joined_pos;	/* 0: NULL */
 	int64_t size;		/* the room's joined members */
+	int64_t event_pos;	/* of the member event */
 	const char *stripped, *oob_pdu, *sender_id;
 	bool forgotten;
 };
@@ -146,6 +147,7 @@ struct sync_req {
 	int64_t *member_rooms;	/* rooms where the own membership changed */
 	size_t nmember_rooms;
 	bool data_news;
+	bool ignored_news;	/* the list of ignored users may have changed: invitations may be shown again */
 	int64_t *key_users;	/* users whose keys changed, ascending */
 	size_t nkey_users;
 	struct sync_job *jobs;

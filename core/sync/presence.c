@@ -1,7 +1,9 @@
 /*
  * core/sync/presence.c - the section `presence`: of users who share a room with the reader, and of himself.
  *
- * A user's presence is news when his row is, or when he and the reader begin to share a room.
+ * A user's presence is news when his row is, or when he and the reader begin to share a room. Rooms larger than the
+ * setting presence_room_max do not count: there everybody would hear of everybody, with each log-in of one of thousands, and a
+ * storm of them would cost the square of the members. Whom one meets only there can be asked for (GET /presence).
  * Light requests know whom to look at from the ring; whether he shares a room is
  * decided by the lists of joined rooms that the ring keeps (a stranger's is read once, then followed).
  */
@@ -12,7 +14,7 @@ STMT(sync_presence_of, "SELECT " PRESENCE_COLS " FROM presence p WHERE p.usr = A
 STMT(sync_presence_rooms, "SELECT usr, array_agg(room) FROM local_member WHERE usr = ANY($1) AND membership = 2 GROUP BY usr");
 
 /*
- * $1 the reader, $2 and $3 his position, $4 his rooms, $5 those that he is new in, $6 is it an initial sync. What changed, of
+ * $1 the reader, $2 and $3 his position, $4 his rooms (large ones left out), $5 those that he is new in, $6 is it an initial sync. What changed, of
  * whom he shares a room with; those that are new in his rooms; who is there of those that he is new to, and at first himself.
  */
 #define NEW(table) " (SELECT * FROM " table " WHERE pos >= $2 UNION ALL SELECT * FROM " table " WHERE pos = ANY($3))"
@@ -62,17 +64,30 @@ presence_seen(struct sync_req *q)
 	q->nseen = k;
 }
 
+/* Do the lists have a room in common in which presence is told? */
 static bool
-share_room(const int64_t *a, size_t na, const int64_t *b, size_t nb)
+share_room(const struct ring *g, const int64_t *a, size_t na, const int64_t *b, size_t nb)
 {
 	size_t i;
 
 	if (na > nb)
-		return share_room(b, nb, a, na);
+		return share_room(g, b, nb, a, na);
 	for (i = 0; i < na; i++)
-		if (i64_in(b, nb, a[i]))
+		if (i64_in(b, nb, a[i]) && !ring_room_large(g, a[i]))
 			return true;
 	return false;
+}
+
+/* Those in which presence is told. */
+static size_t
+small_rooms(const struct ring *g, const int64_t *v, size_t n, int64_t *out)
+{
+	size_t i, k = 0;
+
+	for (i = 0; i < n; i++)
+		if (!ring_room_large(g, v[i]))
+			out[k++] = v[i];
+	return k;
 }
 
 static void
@@ -96,6 +111,20 @@ keep_rooms(struct arena *a, struct presence_load *l, size_t i, const int64_t *ro
 	l->njoined[i] = n;
 }
 
+/* Of those seen only who has, by what is known already, a room with the reader stays. */
+static void
+drop_strangers(struct sync_run *run, struct sync_req *q)
+{
+	const struct ring_user *u;
+	size_t i, k = 0;
+
+	for (i = 0; i < q->nseen; i++)
+		if (q->seen[i].met || q->seen[i].usr == q->w->user_nid || !(u = ring_user(run->ring, q->seen[i].usr)) ||
+		    share_room(run->ring, q->joined, q->njoined, u->rooms, u->nrooms))
+			q->seen[k++] = q->seen[i];
+	q->nseen = k;
+}
+
 void
 presence_queue(struct sync_run *run, struct presence_load *l, struct sync_req **q, size_t n)
 {
@@ -104,8 +133,10 @@ presence_queue(struct sync_run *run, struct presence_load *l, struct sync_req **
 	int64_t *unknown;
 
 	*l = (struct presence_load){ 0 };
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
+		drop_strangers(run, q[i]);
 		all += q[i]->nseen;
+	}
 	if (all == 0)
 		return;
 	l->usr = arena_alloc(a, all * sizeof *l->usr);
@@ -166,7 +197,7 @@ seen_by(const struct sync_req *q, int64_t usr)
 }
 
 static bool
-is_news(const struct presence_load *l, const struct sync_req *q, const struct presence *p)
+is_news(const struct sync_run *run, const struct presence_load *l, const struct sync_req *q, const struct presence *p)
 {
 	const struct seen_user *s = seen_by(q, p->usr);
 	size_t i = place_of(l, p->usr);
@@ -176,7 +207,7 @@ is_news(const struct presence_load *l, const struct sync_req *q, const struct pr
 	if (s->met)
 		return true;
 	return position_new(&q->since, p->pos) &&
-	    (p->usr == q->w->user_nid || share_room(q->joined, q->njoined, l->joined[i], l->njoined[i]));
+	    (p->usr == q->w->user_nid || share_room(run->ring, q->joined, q->njoined, l->joined[i], l->njoined[i]));
 }
 
 void
@@ -198,7 +229,7 @@ presence_take(struct sync_run *run, struct presence_load *l, struct sync_req **q
 
 		presence_read(r, &p);
 		for (i = 0; i < n; i++)
-			if (is_news(l, q[i], &p))
+			if (is_news(run, l, q[i], &p))
 				show(q[i], &p);
 	}
 }
@@ -210,19 +241,21 @@ presence_alone(struct sync_run *run, struct sync_req *q)
 {
 	struct ctx *cx = run->cx;
 	int64_t *fresh = arena_alloc(cx->a, (q->njobs + 1) * sizeof *fresh);
+	int64_t *rooms = arena_alloc(cx->a, (q->njoined + 1) * sizeof *rooms);
 	struct position since;
 	struct presence p;
-	size_t i, n = 0;
+	size_t i, n = 0, nrooms;
 	struct rows r;
 	enum err e;
 
 	for (i = 0; i < q->njobs; i++)
-		if (q->jobs[i].section == SECT_JOIN && q->jobs[i].fresh)
+		if (q->jobs[i].section == SECT_JOIN && q->jobs[i].fresh && !ring_room_large(run->ring, q->jobs[i].room_nid))
 			fresh[n++] = q->jobs[i].room_nid;
+	nrooms = small_rooms(run->ring, q->joined, q->njoined, rooms);
 	if (!presence_wanted(run, q) || (q->covered && q->nseen == 0 && n == 0))
 		return M_OK;
 	since = q->initial ? run->now : q->since;
-	if ((e = db_query(cx, &r, &sync_presence_alone, P_I64(q->w->user_nid), P_POSITION(&since), P_I64S(q->joined, q->njoined),
+	if ((e = db_query(cx, &r, &sync_presence_alone, P_I64(q->w->user_nid), P_POSITION(&since), P_I64S(rooms, nrooms),
 	    P_I64S(fresh, n), P_BOOL(q->initial))) != M_OK)
 		return e;
 	q->presence = arena_alloc(cx->a, ((size_t)r.n + 1) * sizeof *q->presence);

@@ -1,5 +1,6 @@
 /* core/sync/ring.c - see ring.h. */
 #include "core/base/clock.h"
+#include "core/base/conf.h"
 #include "core/base/sorted.h"
 #include "core/event/event.h"
 #include "core/live/typists.h"
@@ -7,6 +8,7 @@
 
 #define BUCKETS 4096
 #define ENDED_MAX 4096
+#define LARGE_AGE_MS 60000
 
 /* A generation of entries, oldest first. */
 struct gen {
@@ -40,6 +42,10 @@ struct ring {
 	struct ended ended[ENDED_MAX];	/* the last ones, of nended in all */
 	size_t nended;
 	int64_t typing_floor;		/* what ended by itself after that time (ms since 1970) is in ended */
+	struct rows large_rows;		/* as typing */
+	int64_t *large;			/* rooms, ascending; malloc */
+	size_t nlarge;
+	int64_t large_at;		/* CLOCK_MONOTONIC ms: when that was read; 0: never */
 };
 
 /*
@@ -65,6 +71,7 @@ STMT(ring_tail,
     KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos = ANY($2) ORDER BY pos LIMIT 8000)") " UNION ALL "
     TAIL("9", "usr, observer, 0::bigint", "device_change WHERE observer <> 0"));
 STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
+STMT(ring_large, "SELECT array_agg(nid) FROM (SELECT nid FROM room WHERE joined > $1 ORDER BY joined DESC LIMIT 100000) r");
 
 /* ---- small things */
 
@@ -167,6 +174,7 @@ ring_free(struct ring *g)
 		return;
 	ring_empty(g);
 	typists_free(g->typists);
+	free(g->large);
 	arena_free(g->a);
 }
 
@@ -308,11 +316,13 @@ void
 ring_queue(struct ring *g, struct ctx *cx, struct rows *r)
 {
 	*r = (struct rows){ 0 };
-	g->typing = (struct rows){ 0 };
+	g->typing = g->large_rows = (struct rows){ 0 };
 	if (g->pos.epoch)
 		db_queue(cx, r, DB_ANY, &ring_tail, P_POSITION(&g->pos), P_I64(cx->now));
 	if (!g->typists)
 		db_queue(cx, &g->typing, DB_ANY, &ring_typing, P_I64(cx->now));
+	if (cx->conf->presence && cx->conf->presence_room_max > 0 && (g->large_at == 0 || clock_mono_ms() - g->large_at > LARGE_AGE_MS))
+		db_queue(cx, &g->large_rows, DB_ANY, &ring_large, P_I64(cx->conf->presence_room_max));
 }
 
 size_t
@@ -384,6 +394,36 @@ ring_typing_ended(const struct ring *g, const struct position *since, size_t *i)
 	return 0;
 }
 
+/* ---- large rooms */
+
+static void
+large_take(struct ring *g)
+{
+	const int64_t *v;
+
+	if (!g->large_rows.res)
+		return;
+	free(g->large);
+	g->large = NULL;
+	g->nlarge = 0;
+	if (db_next(&g->large_rows) && !db_null(&g->large_rows, 0)) {
+		v = db_i64s(&g->large_rows, 0, &g->nlarge);
+		g->large = malloc(g->nlarge * sizeof *g->large);
+		if (!g->large)
+			abort();
+		memcpy(g->large, v, g->nlarge * sizeof *g->large);
+		nid_sort(g->large, g->nlarge);
+	}
+	g->large_at = clock_mono_ms();
+	g->large_rows = (struct rows){ 0 };
+}
+
+bool
+ring_room_large(const struct ring *g, int64_t room)
+{
+	return i64_in(g->large, g->nlarge, room);
+}
+
 static void
 ring_restart(struct ring *g, const struct position *now)
 {
@@ -436,6 +476,7 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 	size_t first, i;
 	int before = r->i;	/* the rows are gone through twice */
 
+	large_take(g);
 	if (!g->pos.epoch || g->pos.epoch != now->epoch || g->pos.tag != now->tag || r->n >= RING_TAIL ||
 	    !position_includes(now, &g->pos)) {
 		ring_restart(g, now);

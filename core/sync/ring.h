@@ -15,6 +15,9 @@
  * the users seen lately. They are what a waiting request must carry, and what
  * entries are compared with.
  *
+ * Beside them the rooms that are large, whose members do not hear of each other's presence
+ * (setting presence_room_max): read anew every minute, for nothing depends on it to the row.
+ *
  * Memory is two generations of each, in arenas: when the younger is full (or, of
  * entries, five minutes old) the elder goes. Bounds per generation: RING_MAX
  * entries; RING_USERS users, RING_USERS_BYTES of lists.
@@ -84,6 +87,9 @@ const struct ring_entry *ring_next(struct ring_iter *it);
  * snapshot, one after the other: *i starts at 0; 0: no more. For a token that the ring covers.
  */
 int64_t ring_typing_ended(const struct ring *g, const struct position *since, size_t *i);
+
+/* Does it have more members than presence_room_max? */
+bool ring_room_large(const struct ring *g, int64_t room);
 
 /* What the ring knows of a user, as of its snapshot. */
 struct ring_user {

@@ -3,6 +3,7 @@
 #include "core/sync/impl.h"
 #include "core/user/filter_store.h"
 
+#define COUNTS_MAX 4096		/* bytes of key counts in a waiting request; a device with so many kinds of keys is told them with news alone */
 #define LIGHT_ROOMS 40		/* more rooms than this in one answer: alone */
 
 /* Whose session is still there. */
@@ -214,12 +215,13 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 			continue;
 		}
 		if (presence && (en->kind == RING_PRESENCE || (en->kind == RING_MEMBER && en->value == MEM_JOIN &&
-		    i64_in(q->joined, q->njoined, en->room))))
+		    i64_in(q->joined, q->njoined, en->room) && !ring_room_large(run->ring, en->room))))
 			presence_see(a, q, en->usr, en->kind == RING_MEMBER);
 		if (en->usr != q->w->user_nid && (en->kind == RING_MEMBER || en->kind == RING_DATA ||
 		    (en->kind == RING_RECEIPT && en->value)))
 			continue;
 		q->data_news |= en->kind == RING_DATA;
+		q->ignored_news |= en->kind == RING_DATA && en->value;
 		if (en->kind == RING_MEMBER)
 			nids_add(a, &members, en->room);
 		else if (i64_in(q->joined, q->njoined, en->room)) {
@@ -266,7 +268,7 @@ classify(struct sync_run *run, struct sync_req *q)
 	if (!q->covered)
 		return;
 	look_into_ring(run, q);
-	q->alone = q->w->full_state || q->nmember_rooms > 0 || q->nrooms > LIGHT_ROOMS;
+	q->alone = q->w->full_state || q->ignored_news || q->nmember_rooms > 0 || q->nrooms > LIGHT_ROOMS;
 }
 
 /* Opens the transaction. One round trip. Requests with a fault of their own have it in err afterwards. */
@@ -297,6 +299,7 @@ snapshot(struct sync_run *run, struct sync_req **q, size_t n)
 	if ((e = db_run(cx)) != M_OK || (e = position_read(cx, &pos, &run->now, &h)) != M_OK)
 		return e;
 	ring_take(run->ring, &tail, &run->now);
+	sync_wait_note(run->now.xmax, run->seen);
 	keys_take(run, &keys);
 	take_sessions(&sessions, q, n);
 	if (k > 0)
@@ -326,6 +329,10 @@ sync_done(struct sync_run *run, struct sync_req *q)
 		return;
 	}
 	q->err = E_PARK;
+	if (strlen(q->counts->counts) + strlen(q->counts->unused) < COUNTS_MAX) {
+		q->w->counts = q->counts->counts;
+		q->w->unused = q->counts->unused;
+	}
 	q->w->rooms = q->joined;
 	q->w->nrooms = q->njoined;
 }

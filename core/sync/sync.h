@@ -22,7 +22,8 @@ struct sync_wait {
 	bool full_state, use_state_after, unstable_state_after;
 	int64_t deadline;		/* CLOCK_MONOTONIC ms: when park answers empty */
 	int64_t seen;			/* CLOCK_MONOTONIC ms just before the snapshot: wake-ups since then send it straight back */
-	const char *next;		/* the token of the last empty answer: what a time-out answers with */
+	const char *next;		/* the token of the last empty answer: what a time-out answers with, */
+	const char *counts, *unused;	/* and with these of the device's keys (JSON), as clients need them in every answer; or NULL */
 	const int64_t *rooms;		/* nids whose news wake it (joined rooms) */
 	size_t nrooms;
 	int kind;			/* 0: /sync, 1: /events */
@@ -30,8 +31,13 @@ struct sync_wait {
 size_t sync_wait_pack(struct arena *a, const struct sync_wait *w, void **out);
 /* The strings and rooms are copies in the arena. M_UNKNOWN: not such a record (another release's). Rooms come back sorted. */
 enum err sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_wait *w);
-/* Is it a request that may take long: an initial sync, all state, or a client that was away for minutes? */
+/*
+ * Is it a request that may take long: an initial sync, all state, or a client that was away for minutes? The
+ * clock in its token tells, and, as a token's clock can be forged, what this process noted of its snapshots.
+ */
 bool sync_wait_heavy(struct arena *a, const struct sync_wait *w);
+/* A snapshot at mono (CLOCK_MONOTONIC ms) ended at xmax. */
+void sync_wait_note(int64_t xmax, int64_t mono);
 
 /* The present position, for a stream that begins now. In a transaction of its own. */
 enum err sync_now(struct ctx *cx, const char **token);
@@ -42,12 +48,12 @@ enum err sync_check(struct ctx *cx, struct sync_wait *w);
 /*
  * Computes n requests in one REPEATABLE READ READ ONLY snapshot (it opens and
  * ends the transaction itself). body[i] is the whole answer in JSON; err[i] is M_OK,
- * E_PARK (nothing new: wait[i]->next, ->seen and ->rooms are filled), or
+ * E_PARK (nothing new: wait[i]->next, ->counts, ->unused, ->seen and ->rooms are filled), or
  * an error of this request alone (M_UNKNOWN_TOKEN when the session was ended meanwhile). The return value is for all.
  */
 enum err sync_compute(struct ctx *cx, struct sync_wait **wait, size_t n, const char **body, size_t *body_n, enum err *err);
 
-/* The JSON of a time-out: for /sync only next_batch (w->next, or w->since if it never was computed). Used by park; no database. */
+/* The JSON of a time-out: for /sync next_batch (w->next, or w->since if it never was computed) and the key counts. Used by park; no database. */
 const char *sync_empty_body(struct arena *a, const struct sync_wait *w, size_t *n);
 
 #endif

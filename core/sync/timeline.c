@@ -70,6 +70,18 @@ timeline_bounds(const struct sync_req *q, struct sync_job *j, size_t scanned)
 		j->before = q->f->timeline.limit == 0 ? m->tl[0]->ev.room_pos : m->tl[scanned - 1]->ev.room_pos - 1;
 }
 
+/*
+ * Here the timeline ends, for the client knows what is below. Who comes back into a room sees the newest of what he
+ * may see, but nothing a second time: what came while he was in it before.
+ */
+static bool
+known(struct arena *a, const struct sync_req *q, const struct sync_job *j, const struct sync_event *e)
+{
+	if (q->initial || position_new(&q->since, e->ev.pos))
+		return false;
+	return !j->fresh || visibility_was_in(a, j->vis, &e->ev);
+}
+
 bool
 timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 {
@@ -84,7 +96,7 @@ timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 
 		if (e->ev.room_pos > m->top)
 			continue;
-		if (!j->fresh && !position_new(&q->since, e->ev.pos)) {
+		if (known(a, q, j, e)) {
 			end = true;
 			break;
 		}

@@ -28,12 +28,6 @@ position_new(const struct position *p, int64_t pos)
 	return pos >= p->xmax || i64_in(p->xip, p->nxip, pos);
 }
 
-bool
-position_below(const struct position *p, int64_t floor)
-{
-	return (p->nxip > 0 ? p->xip[0] : p->xmax) <= floor;
-}
-
 /* ---- the present */
 
 void

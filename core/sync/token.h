@@ -47,8 +47,6 @@ struct position {
 #define P_POSITION(p) P_I64((p)->xmax), P_I64S((p)->xip, (p)->nxip)
 
 bool position_new(const struct position *p, int64_t pos);	/* had p not seen pos? */
-/* May p miss something at or before floor (table stream_floor: rows up to it were cleaned away)? */
-bool position_below(const struct position *p, int64_t floor);
 
 /* The epochs of the database from the oldest asked for to the present one. */
 struct epoch {

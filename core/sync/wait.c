@@ -12,7 +12,7 @@
 #include "core/base/clock.h"
 #include "core/sync/token.h"
 
-#define WAIT_VERSION 1
+#define WAIT_VERSION 2
 #define HEAVY_AFTER_MS (5 * 60 * 1000)	/* a token older than that may mean a long catch-up */
 
 enum { F_FULL_STATE = 1, F_STATE_AFTER = 2, F_UNSTABLE_AFTER = 4 };
@@ -76,6 +76,8 @@ sync_wait_pack(struct arena *a, const struct sync_wait *w, void **out)
 	put_str(&b, w->since);
 	put_str(&b, w->filter);
 	put_str(&b, w->next);
+	put_str(&b, w->counts);
+	put_str(&b, w->unused);
 	put_rooms(&b, w->rooms, w->nrooms);
 	*out = b.s;
 	return b.n;
@@ -161,8 +163,24 @@ sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_wait *w)
 	w->since = get_str(&r, a);
 	w->filter = get_str(&r, a);
 	w->next = get_str(&r, a);
+	w->counts = get_str(&r, a);
+	w->unused = get_str(&r, a);
 	get_rooms(&r, a, w);
 	return r.bad || r.p != r.end ? M_UNKNOWN : M_OK;
+}
+
+/* Two snapshots: one that is HEAVY_AFTER_MS old at least (and not yet twice that, in a busy process), and the one that will be it next. */
+static struct noted {
+	int64_t xmax, mono;
+} noted[2];
+
+void
+sync_wait_note(int64_t xmax, int64_t mono)
+{
+	if (noted[1].xmax != 0 && mono - noted[1].mono < HEAVY_AFTER_MS)
+		return;
+	noted[0] = noted[1];
+	noted[1] = (struct noted){ xmax, mono };
 }
 
 bool
@@ -172,7 +190,7 @@ sync_wait_heavy(struct arena *a, const struct sync_wait *w)
 
 	if (!w->since || w->full_state)
 		return true;
-	return token_decode(a, w->since, &p) && p.clock < clock_ms() - HEAVY_AFTER_MS;
+	return token_decode(a, w->since, &p) && (p.clock < clock_ms() - HEAVY_AFTER_MS || p.xmax < noted[0].xmax);
 }
 
 const char *
@@ -185,6 +203,10 @@ sync_empty_body(struct arena *a, const struct sync_wait *w, size_t *n)
 	json_obj(&o, NULL);
 	if (w->kind == 0) {
 		json_str(&o, "next_batch", next);
+		if (w->counts && w->unused) {
+			json_raw(&o, "device_one_time_keys_count", w->counts);
+			json_raw(&o, "device_unused_fallback_key_types", w->unused);
+		}
 	} else {
 		json_arr(&o, "chunk");
 		json_end(&o);

@@ -47,7 +47,7 @@ account_data_set(struct ctx *cx, const char *room, const char *type, const struc
 	int64_t n = 0;
 	enum err e;
 
-	if (strcmp(type, "m.fully_read") == 0 || (room == NULL && strcmp(type, "m.push_rules") == 0))
+	if (strcmp(type, "m.fully_read") == 0 || strcmp(type, "m.push_rules") == 0)
 		return fail(cx, E_PROTECTED_TYPE, "%s cannot be set through this API", type);
 	if (!name_fits(type))
 		return fail(cx, M_INVALID_PARAM, "the type is longer than 255 bytes");

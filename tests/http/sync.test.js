@@ -3,7 +3,7 @@
 const { test, before, describe } = require("node:test");
 const assert = require("node:assert/strict");
 const { shared } = require("./lib/server.js");
-const { request, register, login, waitFor, enc } = require("./lib/client.js");
+const { request, register, login, waitFor, enc, NO_NEWS } = require("./lib/client.js");
 
 const V3 = "/_matrix/client/v3";
 let server, alice, bob;
@@ -92,12 +92,12 @@ describe("answers at once", () => {
 		assert.ok(pdu.hashes && pdu.signatures && pdu.prev_events && pdu.auth_events && pdu.depth);
 	});
 
-	test("without news and without waiting: only the token, which goes on", async () => {
+	test("without news and without waiting: only the token, which goes on, and the key counts", async () => {
 		const quiet = await register(server);
 		await quiet.sync();
 		const s = await quiet.sync();
-		assert.deepEqual(Object.keys(s), ["next_batch"]);
-		assert.deepEqual(Object.keys(await quiet.sync()), ["next_batch"]);
+		assert.deepEqual(Object.keys(s), NO_NEWS);
+		assert.deepEqual(Object.keys(await quiet.sync()), NO_NEWS);
 	});
 });
 
@@ -158,10 +158,24 @@ describe("waiting", () => {
 		assert.deepEqual((await answer).rooms.join[room].timeline.events.map((e) => e.type), ["m.room.message"]);
 	});
 
-	test("time is over: 200 with the token alone", async () => {
+	test("time is over: 200 with the token and the key counts", async () => {
 		await bob.sync();
 		const s = await bob.sync({ timeout: 300 });
-		assert.deepEqual(Object.keys(s), ["next_batch"]);
+		assert.deepEqual(Object.keys(s), NO_NEWS);
+	});
+
+	test("keys uploaded meanwhile are counted when time is over", async () => {
+		const other = await register(server);
+		await other.sync();
+		await other.sync();
+		const waits = other.sync({ timeout: 1500 });
+		await new Promise((done) => setTimeout(done, 200));
+		const key = { key: "a", signatures: {} };
+		await other.ok("POST", `${V3}/keys/upload`, { one_time_keys: { "signed_curve25519:A": key }, fallback_keys: { "signed_curve25519:F": key } });
+		const s = await waits;
+		assert.deepEqual(Object.keys(s), NO_NEWS);
+		assert.deepEqual(s.device_one_time_keys_count, { signed_curve25519: 1 });
+		assert.deepEqual(s.device_unused_fallback_key_types, ["signed_curve25519"]);
 	});
 
 	test("a logout answers the waiting request with 401", async () => {
@@ -185,7 +199,7 @@ describe("waiting", () => {
 		await new Promise((done) => setTimeout(done, 300));
 		await alice.send(room, "all");
 		for (const s of await Promise.all(waits)) assert.deepEqual(bodies(s.rooms.join[room]), ["all"]);
-		for (const m of members) assert.deepEqual(Object.keys(await m.sync()), ["next_batch"]);
+		for (const m of members) assert.deepEqual(Object.keys(await m.sync()), NO_NEWS);
 	});
 
 	test("a change by hand in psql reaches the one who waits", async () => {

@@ -64,9 +64,61 @@ Test(presence, by_time_idle_then_gone)
 	sql("UPDATE presence_device SET until = 1");
 	cr_assert_eq(CALL(c, sweep(c->cx)), M_OK);
 	cr_expect_eq(state_of(c), PRESENCE_OFFLINE);
-	sql("DELETE FROM presence_device; UPDATE presence SET state = 2");	/* as after a crash: the table is unlogged */
+	/* As after a crash, for the table is unlogged. Devices are given the time to come again. */
+	sql("DELETE FROM presence_device; UPDATE presence SET state = 2");
+	cr_assert_eq(CALL(c, sweep(c->cx)), M_OK);
+	cr_expect_eq(state_of(c), PRESENCE_ONLINE);
+	sql("UPDATE stream_epoch SET started = started - interval '3 minutes'");
 	cr_assert_eq(CALL(c, sweep(c->cx)), M_OK);
 	cr_expect_eq(state_of(c), PRESENCE_OFFLINE);
+}
+
+static bool
+shows(struct client *c, const char *user)
+{
+	const struct json *v = at(c->last, "presence/events");
+	size_t i;
+
+	for (i = 0; v && i < v->u.arr.n; i++)
+		if (json_str_eq(json_get(v->u.arr.v[i], "sender"), user))
+			return true;
+	return false;
+}
+
+/* Large is here: more than two. */
+Test(presence, a_large_room_does_not_tell_it_but_who_asks_is_told)
+{
+	struct client *a = client_new("a"), *b = client_new("b"), *c = client_new("c"), *d = client_new("d");
+	const char *large = client_room(a, "{\"preset\":\"public_chat\"}"), *small = client_room(a, "{\"preset\":\"public_chat\"}");
+	struct conf few = *a->cx->conf;
+	struct presence p;
+
+	few.presence_room_max = 2;
+	for (int i = 0; i < 4; i++)
+		((struct client *[]){ a, b, c, d })[i]->cx->conf = &few;
+	client_member(b, MEMBER_JOIN, large, NULL);
+	client_member(c, MEMBER_JOIN, large, NULL);
+	client_member(b, MEMBER_JOIN, small, NULL);
+	synced(b, PRESENCE_ONLINE, true);
+	synced(c, PRESENCE_ONLINE, true);
+	client_sync(a);
+	cr_expect(shows(a, b->user));
+	cr_expect_not(shows(a, c->user), "at first");
+	client_sync(a);
+	cr_assert_eq(CALL(c, presence_set(c->cx, PRESENCE_UNAVAILABLE, NULL)), M_OK);
+	cr_expect_eq(client_sync(a), E_PARK, "by the ring");
+	cr_assert_eq(CALL(c, presence_set(c->cx, PRESENCE_ONLINE, NULL)), M_OK);
+	sync_forget();
+	cr_expect_eq(client_sync(a), E_PARK, "without");
+	synced(d, PRESENCE_ONLINE, true);
+	client_member(d, MEMBER_JOIN, large, NULL);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_not(shows(a, d->user), "who comes into it");
+	cr_assert_eq(CALL(b, presence_set(b->cx, PRESENCE_UNAVAILABLE, NULL)), M_OK);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect(shows(a, b->user));
+	cr_assert_eq(CALL(a, presence_get(a->cx, c->user, &p)), M_OK);
+	cr_expect_eq(p.state, PRESENCE_ONLINE);
 }
 
 Test(presence, switched_off)

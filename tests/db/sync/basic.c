@@ -31,7 +31,9 @@ Test(sync, a_created_room_comes_whole_and_a_message_alone)
 	cr_assert_eq(client_sync(a), M_OK);
 	cr_expect_str_eq(timeline(a, "join", room), "create: member:join power_levels: join_rules: history_visibility: guest_access: name:");
 	cr_expect_not(json_get_bool(at(room_in(a->last, "join", room), "timeline"), "limited", true));
-	cr_expect_eq(at(room_in(a->last, "join", room), "state/events")->u.arr.n, 0);
+	cr_expect_null(at(room_in(a->last, "join", room), "state"), "empty sections are left out");
+	cr_expect_null(at(room_in(a->last, "join", room), "ephemeral"));
+	cr_expect_null(at(room_in(a->last, "join", room), "account_data"));
 	cr_expect_eq(json_get_int(at(room_in(a->last, "join", room), "summary"), "m.joined_member_count", -1), 1);
 	cr_expect_eq(client_sync(a), E_PARK);
 	client_say(a, room, "hello");
@@ -94,7 +96,7 @@ Test(sync, a_refused_invitation_shows_the_end_and_nothing_else)
 	cr_assert_eq(client_member(b, MEMBER_LEAVE, room, NULL), M_OK);
 	cr_assert_eq(client_sync(b), M_OK);
 	cr_expect_str_eq(timeline(b, "leave", room), "member:leave");
-	cr_expect_eq(at(room_in(b->last, "leave", room), "state/events")->u.arr.n, 0);
+	cr_expect_null(at(room_in(b->last, "leave", room), "state"));
 }
 
 Test(sync, a_limited_timeline_has_the_state_of_its_start)
@@ -229,7 +231,11 @@ Test(sync, account_data_global_and_of_rooms)
 	cr_assert_eq(client_sync(a), M_OK);
 	cr_expect_eq(json_get_int(json_get(a->data, "m.direct"), "x", 0), 1);
 	cr_expect_str_eq(events_text(a->a, at(room_in(a->last, "join", room), "account_data/events")), "m.tag:");
-	cr_expect_str_eq(timeline(a, "join", room), "");
+	cr_expect_null(at(room_in(a->last, "join", room), "timeline"));
+	a->after = true;
+	client_data(a, room, "m.tag", "{}");
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_eq(at(room_in(a->last, "join", room), "state_after/events")->u.arr.n, 0, "there even if empty");
 	cr_expect_eq(client_sync(a), E_PARK);
 }
 

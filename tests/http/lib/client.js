@@ -52,6 +52,9 @@ async function waitFor(condition, { timeout = 10000, what = "it" } = {}) {
 const enc = encodeURIComponent;
 const unique = (prefix = "u") => `${prefix}${crypto.randomBytes(6).toString("hex")}`;
 
+// The members of an answer to a sync without news.
+const NO_NEWS = ["next_batch", "device_one_time_keys_count", "device_unused_fallback_key_types"];
+
 class Client {
 	constructor(server, { userId, token, deviceId } = {}) { Object.assign(this, { server, userId, token, deviceId, since: undefined }); }
 
@@ -121,4 +124,4 @@ async function login(server, name, password, more = {}) {
 	return Object.assign(new Client(server, { userId: r.body.user_id, token: r.body.access_token, deviceId: r.body.device_id }), { name, password });
 }
 
-module.exports = { request, waitFor, register, login, Client, unique, enc };
+module.exports = { request, waitFor, register, login, Client, unique, enc, NO_NEWS };

@@ -37,8 +37,6 @@ Test(token, what_is_new)
 	cr_assert_not(position_new(&sample, P(3, 94)));
 	cr_assert_not(position_new(&sample, P(2, 99)), "the same id in an older epoch");
 	cr_assert(position_new(&none, 1));
-	cr_assert_not(position_below(&sample, P(3, 89)));
-	cr_assert(position_below(&sample, P(3, 90)));
 }
 
 Test(token, text_and_back)

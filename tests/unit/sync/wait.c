@@ -56,6 +56,11 @@ Test(wait, time_out_bodies)
 
 	cr_expect_str_eq(sync_empty_body(a, &w, &n), "{\"next_batch\":\"s2\"}");
 	cr_expect_eq(n, 19);
+	w.counts = "{\"signed_curve25519\":5}";
+	w.unused = "[]";
+	cr_expect_str_eq(sync_empty_body(a, &w, &n),
+	    "{\"next_batch\":\"s2\",\"device_one_time_keys_count\":{\"signed_curve25519\":5},\"device_unused_fallback_key_types\":[]}");
+	w.counts = w.unused = NULL;
 	w.next = NULL;
 	cr_expect_str_eq(sync_empty_body(a, &w, &n), "{\"next_batch\":\"s1\"}");
 	w.next = "s2";
@@ -79,5 +84,23 @@ Test(wait, what_is_heavy)
 	p.clock -= 3600000;
 	w.since = token_encode(a, &p);
 	cr_expect(sync_wait_heavy(a, &w), "away for an hour");
+	arena_free(a);
+}
+
+/* A client can put any clock into its token, but not a position that it has not been given. */
+Test(wait, a_forged_clock_does_not_make_it_light)
+{
+	struct arena *a = arena_new();
+	const int64_t base = (int64_t)1 << POS_XID_BITS, minute = 60000;
+	struct position p = { .epoch = 1, .tag = 1, .xmax = base + 100, .clock = clock_ms() };
+	struct sync_wait w = { .since = token_encode(a, &p) };
+
+	for (int64_t t = 0; t <= 20; t++) {
+		cr_expect_eq(sync_wait_heavy(a, &w), t > 10, "after %d minutes", (int)t);
+		sync_wait_note(base + 100 + t, t * minute + 1);
+	}
+	p.xmax = base + 118;
+	w.since = token_encode(a, &p);
+	cr_expect_not(sync_wait_heavy(a, &w), "two minutes");
 	arena_free(a);
 }
