@@ -7,10 +7,11 @@
 
 #define PREV_MAX EVENT_PREV_MAX
 
+/* The nids are taken behind the lock: an event's is greater than those of all that it is built on (state_res.h, `order`). */
 STMT(append_lock,
-    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged,"
-    " ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint))"
-    " FROM room WHERE id = $1 FOR NO KEY UPDATE");
+    "WITH r AS MATERIALIZED (SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked FROM room"
+    "	WHERE id = $1 FOR NO KEY UPDATE)"
+    " SELECT r.*, ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint) WHERE r.nid > 0) FROM r");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
 STMT(append_state_rows,
     "SELECT k.n, s.since, s.event, s.membership, e.id, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender)"

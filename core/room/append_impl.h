@@ -35,6 +35,9 @@ struct member_row {
 	const char *stripped;
 };
 
+/* Queues the rows of ap->members. */
+void append_write_members(struct append *ap);
+
 /* A new last element: GROW(arena, array, count, capacity). */
 #define GROW(a, v, n, cap)						\
 	((v) = (n) < (cap) ? (v) : arena_realloc(a, v, (cap) * sizeof *(v), 2 * ((cap) + 4) * sizeof *(v)),	\

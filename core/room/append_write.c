@@ -29,7 +29,7 @@ STMT(append_state_insert,
 /* joined_pos stays when someone who was in the room is still in it, and when he leaves: it began his last stay. */
 STMT(append_local_member,
     "INSERT INTO local_member AS m (usr, room, membership, event, room_pos, sender, stripped, joined_pos)"
-    " SELECT usr, $1, membership, event, room_pos, sender, stripped, CASE WHEN membership = 2 THEN stream_pos() END"
+    " SELECT usr, $1, membership, NULLIF(event, 0), room_pos, NULLIF(sender, 0), stripped, CASE WHEN membership = 2 THEN stream_pos() END"
     " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::text[])"
     " u(usr, membership, event, room_pos, sender, stripped)"
     " ON CONFLICT (usr, room) DO UPDATE SET membership = excluded.membership, event = excluded.event,"
@@ -114,8 +114,8 @@ write_state(struct append *ap)
 		    COLUMN(ap, n, s[i].membership));
 }
 
-static void
-write_members(struct append *ap)
+void
+append_write_members(struct append *ap)
 {
 	const struct member_row *m = ap->members;
 	size_t n = ap->nmembers;
@@ -142,7 +142,7 @@ append_close(struct append *ap)
 	if (ap->rel != NULL)
 		relation_write(ap);
 	write_state(ap);
-	write_members(ap);
+	append_write_members(ap);
 	if (!ap->fresh)
 		write_room(ap);
 	if (ap->txn_id != NULL)

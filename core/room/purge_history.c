@@ -21,8 +21,8 @@ STMT(purge_first,
 /* The forks, and whether an event above $2 stands on them or on one of theirs; or one that may yet be cited (soft-failed). */
 STMT(purge_forks,
     "WITH RECURSIVE live(line, parent) AS (SELECT l.line, l.parent FROM line l WHERE l.room = $1 AND l.line <> 0 AND coalesce("
-    "	(SELECT true FROM event e WHERE e.room = $1 AND e.line = l.line AND e.line <> 0 AND e.room_pos > $2 LIMIT 1),"
-    "	(SELECT true FROM event e WHERE e.room = $1 AND e.line = l.line AND e.line <> 0 AND e.room_pos IS NULL AND e.flags & 5 = 0 LIMIT 1))"
+    "	(SELECT true FROM event e WHERE e.room = $1 AND (e.line = l.line OR e.fork = l.line) AND e.room_pos > $2 LIMIT 1),"
+    "	(SELECT true FROM event e WHERE e.room = $1 AND (e.line = l.line OR e.fork = l.line) AND e.room_pos IS NULL AND e.flags & 5 = 0 LIMIT 1))"
     " UNION SELECT p.line, p.parent FROM live c JOIN line p ON p.room = $1 AND p.line = c.parent AND p.line <> 0)"
     " SELECT l.line, l.parent, l.parent_ver, l.line IN (SELECT line FROM live) FROM line l WHERE l.room = $1 AND l.line <> 0");
 STMT(purge_state_rows,

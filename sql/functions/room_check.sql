@@ -13,6 +13,9 @@ WITH r AS (
 	SELECT s.*, lead(s.since) OVER w AS next_since, lag(s.event) OVER w AS event_before
 	FROM state s JOIN r ON r.nid = s.room
 	WINDOW w AS (PARTITION BY s.room, s.line, s.type, s.key ORDER BY s.since)
+), l AS (	-- the versions that a line has; line 0 has no row of its own
+	SELECT nid AS room, 0 AS line, NULL::int AS parent, NULL::bigint AS parent_ver, 0 AS depth, 0::bigint AS first_ver, state_ver AS last_ver FROM r
+	UNION ALL SELECT l.room, l.line, l.parent, l.parent_ver, l.depth, l.parent_ver + 1, l.last_ver FROM line l JOIN r ON r.nid = l.room
 ), now AS (
 	SELECT * FROM s WHERE line = 0 AND until = 9223372036854775807 AND event IS NOT NULL
 ), me AS (
@@ -20,10 +23,31 @@ WITH r AS (
 ), faults(nid, fault) AS (
 	SELECT e.room, format('room_pos %s follows %s without a hole', e.room_pos, e.pos_before) FROM e
 		WHERE e.room_pos <> e.pos_before + 1 AND NOT EXISTS (SELECT 1 FROM hole h WHERE h.room = e.room
-			AND h.top_pos > e.pos_before AND h.top_pos <= e.room_pos)
+			AND h.next_pos = e.room_pos - 1 AND h.bottom_pos = e.pos_before)
 	UNION ALL SELECT e.room, format('the timeline begins at room_pos %s without a hole', e.room_pos) FROM e
 		WHERE e.pos_before IS NULL AND e.room_pos > 1 AND NOT EXISTS (SELECT 1 FROM hole h WHERE h.room = e.room
 			AND h.top_pos <= e.room_pos)
+	UNION ALL SELECT h.room, format('the hole below %s: an event stands in it or below it, where nothing is', h.top_pos)
+		FROM hole h JOIN r ON r.nid = h.room WHERE h.kind <> 3 AND EXISTS (SELECT 1 FROM event x WHERE x.room = h.room AND x.room_pos <= h.next_pos
+			AND x.room_pos > coalesce(h.bottom_pos, -9223372036854775808))
+	UNION ALL SELECT h.room, format('the hole below %s: the event above it is missing', h.top_pos)
+		FROM hole h JOIN r ON r.nid = h.room WHERE h.kind <> 3 AND NOT EXISTS (SELECT 1 FROM event x WHERE x.room = h.room AND x.room_pos = h.top_pos)
+	UNION ALL SELECT x.room, format('event %s: flags %s and room_pos %s', x.nid, x.flags, x.room_pos) FROM event x JOIN r ON r.nid = x.room
+		WHERE (x.flags & 7 = 0) <> (x.room_pos IS NOT NULL) OR x.room_pos IS NOT NULL AND x.at_ver IS NULL
+	UNION ALL SELECT x.room, format('event %s stands at version %s of line %s, which is none', x.nid, x.ver, x.line) FROM event x
+		JOIN r ON r.nid = x.room LEFT JOIN l ON l.room = x.room AND l.line = x.line
+		WHERE x.ver IS NOT NULL AND NOT coalesce(x.ver BETWEEN l.first_ver AND l.last_ver, false)
+	UNION ALL SELECT x.room, format('state event %s is not what begins at version %s of line %s', x.nid, x.ver + 1, coalesce(x.fork, x.line))
+		FROM event x JOIN r ON r.nid = x.room LEFT JOIN state s ON s.room = x.room AND s.line = coalesce(x.fork, x.line)
+			AND s.type = x.type AND s.key = x.state_key AND s.since = x.ver + 1
+		WHERE x.state_key IS NOT NULL AND x.ver IS NOT NULL AND x.flags & 5 = 0 AND (x.room_pos IS NOT NULL OR x.fork IS NOT NULL)
+		AND s.event IS DISTINCT FROM x.nid
+	UNION ALL SELECT l.room, format('line %s is rooted on version %s of line %s, which is none', l.line, l.parent_ver, l.parent)
+		FROM l LEFT JOIN l p ON p.room = l.room AND p.line = l.parent
+		WHERE l.line <> 0 AND NOT coalesce(l.parent_ver BETWEEN p.first_ver AND p.last_ver AND l.depth = p.depth + 1, false)
+	UNION ALL SELECT s.room, format('line %s: version %s is not between %s and %s', s.line, s.since, l.first_ver, l.last_ver)
+		FROM s LEFT JOIN l ON l.room = s.room AND l.line = s.line
+		WHERE NOT coalesce(s.since BETWEEN l.first_ver AND l.last_ver, false)
 	UNION ALL SELECT e.room, format('at_ver falls from %s to %s at room_pos %s', e.ver_before, e.at_ver, e.room_pos) FROM e
 		WHERE e.at_ver < e.ver_before
 	UNION ALL SELECT r.nid, format('last_room_pos is %s, the last event has %s', r.last_room_pos, m.top) FROM r
@@ -38,8 +62,6 @@ WITH r AS (
 	UNION ALL SELECT s.room, format('line %s type %s key %s: version %s lasts until %s, the next begins at %s', s.line, s.type, s.key,
 			s.since, s.until, coalesce(s.next_since, 9223372036854775807)) FROM s
 		WHERE s.until <> coalesce(s.next_since, 9223372036854775807) OR s.until <= s.since
-	UNION ALL SELECT s.room, format('type %s key %s begins at version %s, the room is at %s', s.type, s.key, s.since, r.state_ver)
-		FROM s JOIN r ON r.nid = s.room WHERE s.line = 0 AND s.since > r.state_ver
 	-- below the first event that a purge left, versions are no longer told apart
 	UNION ALL SELECT r.nid, format('nothing changed at version %s', v) FROM r, generate_series(1 + CASE
 			WHEN EXISTS (SELECT 1 FROM hole h WHERE h.room = r.nid AND h.kind = 3)
@@ -49,7 +71,7 @@ WITH r AS (
 		FROM s LEFT JOIN event x ON x.nid = s.event WHERE s.event IS NOT NULL
 		AND (x.room, x.type, x.state_key) IS DISTINCT FROM (s.room, s.type, s.key)
 	UNION ALL SELECT s.room, format('event %s replaces %s and says %s', s.event, s.event_before, x.prev_state)
-		FROM s JOIN event x ON x.nid = s.event WHERE s.line = 0 AND x.line = 0 AND x.ver + 1 = s.since
+		FROM s JOIN event x ON x.nid = s.event WHERE s.line = 0 AND x.line = 0 AND x.fork IS NULL AND x.ver + 1 = s.since
 		AND x.prev_state IS DISTINCT FROM s.event_before
 	UNION ALL SELECT s.room, format('membership of key %s is %s, its event says %s', s.key, s.membership, m.membership)
 		FROM s JOIN event x ON x.nid = s.event CROSS JOIN LATERAL (SELECT
