@@ -9,7 +9,7 @@
 
 /* The nids are taken behind the lock: an event's is greater than those of all that it is built on (state_res.h, `order`). */
 STMT(append_lock,
-    "WITH r AS MATERIALIZED (SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked FROM room"
+    "WITH r AS MATERIALIZED (SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged AS shut FROM room"
     "	WHERE id = $1 FOR NO KEY UPDATE)"
     " SELECT r.*, ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint) WHERE r.nid > 0) FROM r");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */

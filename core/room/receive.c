@@ -7,7 +7,7 @@
 #include "core/room/relation.h"
 
 STMT(receive_lock,
-    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked, extremities FROM room WHERE id = $1 FOR NO KEY UPDATE");
+    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged, extremities FROM room WHERE id = $1 FOR NO KEY UPDATE");
 /* Some keys of a state. */
 STMT(receive_keys,
     "SELECT " STORED_COLS ", k.n FROM unnest($4::text[], $5::text[]) WITH ORDINALITY k(t, s, n)"
