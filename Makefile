@@ -13,7 +13,7 @@ BAN    = $(addprefix -include ,$(wildcard core/base/banned.h))
 # Sanitizers do not go with _FORTIFY_SOURCE, and -O0 does not either.
 HARDEN = -fPIE -fno-common -fstack-protector-strong $(if $(SAN)$(filter -O0,$(CFLAGS)),,-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2)
 LINK   = $(CC) $(CFLAGS) $(SAN) $(LDFLAGS) -pie -Wl,-z,relro,-z,now
-LIBS   = -lfcgi -lyajl -lpq -lssl -lcrypto -lcrypt -lcurl -lm
+LIBS   = -lfcgi -lyajl -lpq -lssl -lcrypto -lcrypt -lcurl -lunistring -lm
 
 find   = $(shell find $1 -name '*.c' 2>/dev/null | LC_ALL=C sort)
 obj    = $(patsubst %.c,$(BUILD)/o/%.o,$1)
@@ -32,7 +32,7 @@ FUZZERS := $(FUZZ:tests/fuzz/%.c=$(BUILD)/fuzz-%)
 ALLCORE = -Wl,--whole-archive $(BUILD)/libcore.a -Wl,--no-whole-archive
 
 # Only when something is missing does a build call the dependency script. libfcgi before 2.4.2 waits with select(): fds above 1023 corrupt memory.
-ifneq ($(shell pkg-config --exists 'fcgi >= 2.4.2' yajl libpq libssl libcrypto libcurl libcrypt criterion 2>/dev/null && echo ok),ok)
+ifneq ($(shell pkg-config --exists 'fcgi >= 2.4.2' yajl libpq libssl libcrypto libcurl libcrypt criterion 2>/dev/null && [ -e /usr/include/unicase.h ] && echo ok),ok)
 MISSING = deps
 endif
 

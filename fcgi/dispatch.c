@@ -148,7 +148,7 @@ body_parse(struct req *r)
 static enum err
 body_read(struct req *r, const struct raw_request *in)
 {
-	size_t max = (size_t)r->route->body_max * 1024, n = 0, got, cap = 4096;
+	size_t max = (size_t)(r->route->body_max & ~BODY_FORM) * 1024, n = 0, got, cap = 4096;
 	char *p;
 
 	r->body = json_new_obj(r->cx.a);
@@ -169,7 +169,7 @@ body_read(struct req *r, const struct raw_request *in)
 	p[n] = '\0';
 	r->body_raw = p;
 	r->body_n = n;
-	return strspn(p, " \t\r\n") == n ? M_OK : body_parse(r);
+	return (r->route->body_max & BODY_FORM) || strspn(p, " \t\r\n") == n ? M_OK : body_parse(r);
 }
 
 static const char *

@@ -192,6 +192,18 @@ body_opt_int(struct req *r, const char *key, int64_t dflt, int64_t *out)
 	return e;
 }
 
+const char *
+form_value(struct req *r, const char *name)
+{
+	const char *pos = r->body_raw, *found = NULL;
+	struct slice key, value, k, v;
+
+	while (query_next(&pos, &key, &value))
+		if (url_decode(r->cx.a, key, true, &k) && strcmp(k.s, name) == 0 && url_decode(r->cx.a, value, true, &v))
+			found = v.s;
+	return found;
+}
+
 enum err
 reply_empty(struct req *r)
 {

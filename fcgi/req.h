@@ -27,7 +27,7 @@ enum access {
 	LOCKED_USER,	/* a user, even one whose account is locked: logout */
 };
 enum rate { R_FREE, R_READ, R_WRITE, R_LOGIN, R_REGISTER };	/* rate classes, see core/user/ratelimit.h */
-enum body_kind { BODY_NONE, BODY_JSON /* an object; empty counts as {} */, BODY_RAW };
+#define BODY_FORM 0x10000	/* or'ed to a row's body_max: an HTML form, read with form_value(); else JSON, an object (empty counts as {}) */
 
 struct req;
 typedef enum err handler_fn(struct req *r);
@@ -38,7 +38,7 @@ struct route {
 	enum access who;
 	enum rate rate;
 	enum tx_mode tx;	/* db.h: TX_NONE, TX_RO, TX_RW */
-	int body_max;		/* KB; 0: no body is read */
+	int body_max;		/* KB; 0: no body is read; | BODY_FORM */
 	handler_fn *handler;	/* cl_ + operationId in snake case */
 	const char *op;		/* the spec's operationId, "" where the spec has none */
 };
@@ -63,7 +63,7 @@ struct req {
 	int status;		/* 200 unless a handler sets it */
 	struct json_out out;
 	const char *content_type;	/* default application/json */
-	struct reply_header headers[4];	/* further headers of the answer */
+	struct reply_header headers[8];	/* further headers of the answer */
 	int nheaders;
 
 	/*
@@ -93,6 +93,9 @@ enum err body_opt_obj(struct req *r, const char *key, struct json **out);
 enum err body_opt_arr(struct req *r, const char *key, struct json **out);
 enum err body_opt_bool(struct req *r, const char *key, bool dflt, bool *out);
 enum err body_opt_int(struct req *r, const char *key, int64_t dflt, int64_t *out);
+
+/* A field of the form in the body (BODY_FORM), decoded, raw; NULL when it is absent or no UTF-8. */
+const char *form_value(struct req *r, const char *name);
 
 enum err reply_empty(struct req *r);	/* {} */
 enum err reply_redirect(struct req *r, const char *location);	/* 302 */

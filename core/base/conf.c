@@ -16,10 +16,12 @@
 #include <unistd.h>
 
 #include "core/base/cores.h"
+#include "core/base/email.h"
 #include "core/base/id.h"
 #include "core/base/ip.h"
+#include "core/base/policies.h"
 
-enum kind { STR, INT, BOOL, REGISTRATION, COST };
+enum kind { STR, INT, BOOL, REGISTRATION, COST, TLS, WANT };
 
 static const struct setting {
 	const char *name;
@@ -62,6 +64,22 @@ static const struct setting {
 	S(turn_uris, STR, "", 0, 4000, "TURN servers for calls, as turn: or turns: URIs with commas between. Empty: none."),
 	S(turn_shared_secret, STR, "", 0, 1000, "The secret that the TURN servers know (coturn: static-auth-secret)."),
 	S(turn_lifetime_s, INT, "86400", 60, 31536000, "How many seconds the credentials are good that users get for them."),
+	S(rate_mail_per_hour, INT, "20", 1, 60000, "Mails asked for from one network address per hour."),
+	S(rate_mail_burst, INT, "20", 1, 100000, "How many of them may come at once."),
+	S(rate_mail_to_per_hour, INT, "4", 1, 60000, "Mails to one e-mail address per hour."),
+	S(rate_mail_to_burst, INT, "5", 1, 100000, "How many of them may come at once."),
+	S(smtp_url, STR, "", 0, 300, "The mail server that takes outgoing mail: smtp://host:port, or smtps://host:port (TLS from the start). Empty: no e-mail; then nobody can register, log in or reset a password by it."),
+	S(smtp_tls, TLS, "required", 0, 0, "STARTTLS with smtp://: required, try (as opportunity allows) or off (a mail server on this machine)."),
+	S(smtp_user, STR, "", 0, 300, "To log in to the mail server. Empty: without."),
+	S(smtp_password, STR, "", 0, 1000, "The password for that; best from a file: HEARTH_SMTP_PASSWORD_FILE."),
+	S(smtp_from, STR, "", 0, 300, "Who mails come from: Name <address>, or an address."),
+	S(registration_email, WANT, "optional", 0, 0, "Whether people who register prove an e-mail address: off, optional or required. Without smtp_url: off."),
+	S(terms, STR, "", 0, 60000, "What people who register have to accept, as JSON: {\"privacy\": {\"version\": \"1.0\", \"en\": {\"name\": \"Privacy policy\", \"url\": \"https://…\"}}}. Empty: nothing."),
+	S(email_domains, STR, "", 0, 4000, "The domains whose e-mail addresses are taken, comma-separated. Empty: any."),
+	S(email_next_hosts, STR, "", 0, 4000, "Hosts of web clients, comma-separated: after the confirmation of an e-mail address the browser goes on there by itself, when the client asked for it. For others a link is shown."),
+	S(email_valid_min, INT, "60", 5, 1440, "How long the link of a mail is good, in minutes."),
+	S(email_one_click, BOOL, "off", 0, 0, "on: opening a mail's link is enough. off: its page has a button, so that programs which look into mails confirm nothing. For a new password there is always a button."),
+	S(email_tell_known, BOOL, "off", 0, 0, "on: whoever asks for a mail is told whether an account has the address. off: only a mail to that address tells it."),
 	S(presence, BOOL, "on", 0, 0, "Whether users see who of those they share rooms with is online: on or off."),
 	S(presence_room_max, INT, "200", 0, INT32_MAX, "/sync tells the presence of those one shares a room with that has no more members than this; 0: of any size. Asked for by GET it is told in any case."),
 	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
@@ -132,6 +150,8 @@ static int
 set(struct conf *c, const struct setting *s, const char *where, const char *text)
 {
 	static const char *const registrations[] = { "open", "token", "closed", NULL };
+	static const char *const tls[] = { "required", "try", "off", NULL };
+	static const char *const wants[] = { "off", "optional", "required", NULL };
 	static const char *const costs[] = { "normal", "low", NULL };
 	static const char *const bools[] = { "off", "on", "false", "true", "0", "1", "no", "yes", NULL };
 	char *at = (char *)c + s->at;
@@ -159,6 +179,16 @@ set(struct conf *c, const struct setting *s, const char *where, const char *text
 		if (choose(s, where, text, costs, &v) != 0)
 			return -1;
 		*(enum conf_cost *)(void *)at = (enum conf_cost)v;
+		return 0;
+	case TLS:
+		if (choose(s, where, text, tls, &v) != 0)
+			return -1;
+		*(enum conf_tls *)(void *)at = (enum conf_tls)v;
+		return 0;
+	case WANT:
+		if (choose(s, where, text, wants, &v) != 0)
+			return -1;
+		*(enum conf_want *)(void *)at = (enum conf_want)v;
 		return 0;
 	}
 	return -1;
@@ -304,6 +334,32 @@ check_turn(const struct conf *c)
 	return 0;
 }
 
+/* What belongs together for e-mail; what is asked of people who register. */
+static int
+check_email(struct conf *c)
+{
+	struct arena *a = arena_new();
+	const char *name, *address, *why;
+	int bad = 0;
+
+	if (*c->smtp_url != '\0') {
+		if (strncmp(c->smtp_url, "smtp://", 7) != 0 && strncmp(c->smtp_url, "smtps://", 8) != 0)
+			bad |= complain("setting", "smtp_url", "begins neither with smtp:// nor with smtps://");
+		else if (strstr(c->smtp_url, "://")[3 + strcspn(strstr(c->smtp_url, "://") + 3, "/@?# ")] != '\0')
+			bad |= complain("setting", "smtp_url", "is more than scheme, host and port");
+		if (!email_mailbox(a, c->smtp_from, &name, &address))
+			bad |= complain("setting", "smtp_from", "is neither an address nor Name <address>");
+	} else if (c->registration_email == WANT_REQUIRED) {
+		bad |= complain("setting", "registration_email", "cannot be required without smtp_url");
+	} else {
+		c->registration_email = WANT_OFF;
+	}
+	if ((why = policies_fault(a, c->terms)) != NULL)
+		bad |= complain("setting", "terms", why);
+	arena_free(a);
+	return bad;
+}
+
 static int
 check_all(struct conf *c)
 {
@@ -316,6 +372,7 @@ check_all(struct conf *c)
 	bad |= check_turn(c);
 	bad |= check_socket("web_socket", c->web_socket);
 	bad |= check_socket("sync_socket", c->sync_socket);
+	bad |= check_email(c);
 	if (!id_is_server(c->server_name))
 		bad |= complain("setting", "server_name", "is no host name or address with an optional port");
 	if (!ip_list_ok(c->outgoing_allow))

@@ -14,6 +14,8 @@
 
 enum conf_registration { REG_OPEN, REG_TOKEN, REG_CLOSED };
 enum conf_cost { COST_NORMAL, COST_LOW };
+enum conf_tls { TLS_REQUIRED, TLS_TRY, TLS_OFF };
+enum conf_want { WANT_OFF, WANT_OPTIONAL, WANT_REQUIRED };
 
 struct conf {
 	const char *server_name;		/* required; default localhost */
@@ -36,6 +38,17 @@ struct conf {
 	int64_t rate_password_per_min, rate_password_burst;
 	const char *turn_uris, *turn_shared_secret;	/* empty: no TURN server */
 	int64_t turn_lifetime_s;
+	int64_t rate_mail_per_hour, rate_mail_burst, rate_mail_to_per_hour, rate_mail_to_burst;
+	const char *smtp_url;			/* empty: no e-mail, and nothing that needs it is offered */
+	enum conf_tls smtp_tls;
+	const char *smtp_user, *smtp_password;	/* empty: no log-in */
+	const char *smtp_from;			/* "Name <address>" or an address */
+	enum conf_want registration_email;
+	const char *terms;			/* JSON: the `policies` of m.login.terms; empty: none. Valid */
+	const char *email_domains;		/* comma-separated; empty: any */
+	const char *email_next_hosts;		/* comma-separated */
+	int64_t email_valid_min;		/* how long a mail's link is good */
+	bool email_one_click, email_tell_known;
 	bool presence;				/* who is online is told */
 	int64_t presence_room_max;		/* members of a room in which it is told; 0: in all */
 	enum conf_cost password_cost;

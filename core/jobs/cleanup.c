@@ -31,6 +31,10 @@ STMT(cleanup_login_token,
 STMT(cleanup_openid_token,
     "DELETE FROM openid_token WHERE ctid = ANY (ARRAY("
     " SELECT ctid FROM openid_token WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
+/* A day longer than they are good: a lost answer may be asked for again, and a send_attempt is not forgotten at once. */
+STMT(cleanup_email,
+    "DELETE FROM email_session WHERE ctid = ANY (ARRAY("
+    " SELECT ctid FROM email_session WHERE expires_ts < $1 ORDER BY expires_ts LIMIT " BATCH "))");
 /* What was redacted is kept for moderators, by the time of the redaction. */
 STMT(cleanup_redacted,
     "UPDATE event SET redacted_original = NULL WHERE nid = ANY (ARRAY("
@@ -59,6 +63,7 @@ STMT(cleanup_key_used,
 
 const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
 const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
+const struct cleanup cleanup_of_email = { &cleanup_email, DAY };
 const struct cleanup cleanup_of_nonce = { &cleanup_nonce, 0 };
 const struct cleanup cleanup_of_login_token = { &cleanup_login_token, 0 };
 const struct cleanup cleanup_of_openid_token = { &cleanup_openid_token, 0 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/base/conf.h"
+#include "core/base/email.h"
 #include "core/base/id.h"
 #include "core/base/json.h"
 #include "core/crypto/crypto.h"
@@ -14,9 +15,12 @@
 
 #define PASSWORD_MAX 512
 
-STMT(account_select,
-    "SELECT a.usr, n.body, a.localpart, a.password_hash, a.admin, a.kind = 'guest', a.deactivated_ts IS NOT NULL, a.locked"
-    " FROM account a JOIN name n ON n.nid = a.usr WHERE a.localpart = $1");
+#define ACCOUNT_COLUMNS \
+    "a.usr, n.body, a.localpart, a.password_hash, a.admin, a.kind = 'guest', a.deactivated_ts IS NOT NULL, a.locked"
+STMT(account_select, "SELECT " ACCOUNT_COLUMNS " FROM account a JOIN name n ON n.nid = a.usr WHERE a.localpart = $1");
+STMT(account_select_by_email,
+    "SELECT " ACCOUNT_COLUMNS " FROM threepid t JOIN account a ON a.usr = t.usr JOIN name n ON n.nid = a.usr"
+    " WHERE t.medium = 'email' AND t.address = $1");
 
 /*
  * The name may be known already (rooms mention users before they register), hence DO UPDATE, which returns the row
@@ -164,7 +168,18 @@ account_set_password(struct ctx *cx, int64_t usr, const char *hash)
 
 /* ---- credentials */
 
-/* Nothing here takes third-party identifiers, but their forms must be told from a missing user (403, not 400). */
+/* Where `medium` and `address` stand: an e-mail address may be somebody's. */
+static void
+third_party_read(struct ctx *cx, const struct json *in, struct credentials *out)
+{
+	const char *medium = json_get_str(in, "medium"), *address = json_get_str(in, "address");
+
+	out->third_party = true;
+	if (medium != NULL && address != NULL && strcmp(medium, "email") == 0)
+		out->email = email_canonical(cx->a, address);
+}
+
+/* Third-party identifiers must be told from a missing user (403, not 400), also those that nobody can have here. */
 enum err
 credentials_read(struct ctx *cx, const struct json *body, struct credentials *out)
 {
@@ -179,11 +194,11 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 		if (strcmp(type, "m.id.user") == 0)
 			named_in = id;
 		else if (strcmp(type, "m.id.thirdparty") == 0 || strcmp(type, "m.id.phone") == 0)
-			out->third_party = true;
+			third_party_read(cx, id, out);
 		else
 			return fail(cx, E_BAD_REQUEST, "unknown type of identifier");
 	} else if (json_get(body, "medium") != NULL && json_get(body, "address") != NULL) {
-		out->third_party = true;
+		third_party_read(cx, body, out);
 	} else {
 		named_in = body;
 	}
@@ -201,18 +216,18 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 enum err
 credentials_check(struct ctx *cx, const struct credentials *c, struct account *out)
 {
-	const char *localpart = c->third_party ? NULL : localpart_of(cx, c->name);
+	const char *who = c->third_party ? c->email : localpart_of(cx, c->name);
 	struct rows limit = { 0 }, r = { 0 };
 	enum err e;
 
-	if (localpart != NULL) {
-		ratelimit_password_queue(cx, localpart, &limit);
-		db_queue(cx, &r, DB_MAYBE, &account_select, P_TEXT(localpart));
+	if (who != NULL) {
+		ratelimit_password_queue(cx, who, &limit);
+		db_queue(cx, &r, DB_MAYBE, c->third_party ? &account_select_by_email : &account_select, P_TEXT(who));
 		if ((e = db_run(cx)) != M_OK || (e = ratelimit_password_taken(cx, &limit)) != M_OK)
 			return e;
 	}
 	account_take(&r, out);
 	if (strlen(c->password) > PASSWORD_MAX || !gated_password_check(cx, c->password, out->password_hash))
 		return fail(cx, M_FORBIDDEN, "wrong user name or password");
-	return ratelimit_password_right(cx, localpart, &limit);
+	return ratelimit_password_right(cx, who, &limit);
 }

@@ -51,6 +51,7 @@ enum err account_set_password(struct ctx *cx, int64_t usr, const char *hash);
 /* What a client sent as password login, for login.c and the UIA stage m.login.password. */
 struct credentials {
 	const char *name;	/* localpart or user id, esc; NULL when it was a third-party identifier */
+	const char *email;	/* canonical; NULL also for identifiers that nobody has here (phone numbers, nonsense) */
 	const char *password;
 	bool third_party;
 };

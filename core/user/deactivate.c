@@ -5,6 +5,7 @@
 #include "core/db/db.h"
 #include "core/jobs/jobs.h"
 #include "core/user/session.h"
+#include "core/user/threepid.h"
 
 /* A log-in at this moment holds the row (login_confirm): its session is there to be ended, or it sees the account's end. */
 STMT(deactivate_account,
@@ -20,6 +21,7 @@ account_deactivate(struct ctx *cx, const struct uia *u, bool erase)
 	db_queue(cx, NULL, DB_NONE, &deactivate_account, P_I64(cx->user_nid), P_I64(cx->now), P_BOOL(erase));
 	if (erase)
 		db_queue(cx, NULL, DB_NONE, &deactivate_profile, P_I64(cx->user_nid));
+	threepid_delete_all(cx, cx->user_nid);
 	job_add(cx, "deactivate", arena_printf(cx->a, "%lld", (long long)cx->user_nid), NULL, 0);
 	if ((e = uia_finish(cx, u, "")) == M_OK && (e = session_close_all(cx, cx->user_nid, 0)) == M_OK)
 		e = db_commit(cx);

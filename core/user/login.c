@@ -19,6 +19,10 @@ STMT(login_rehash,
     "UPDATE account SET password_hash = $3"
     " WHERE usr = $1 AND password_hash = $2 AND NOT locked AND deactivated_ts IS NULL RETURNING usr");
 
+STMT(login_reset_whose,
+    "SELECT t.usr FROM threepid t JOIN account a ON a.usr = t.usr"
+    " WHERE t.medium = 'email' AND t.address = $1 AND t.can_reset AND a.deactivated_ts IS NULL FOR UPDATE");
+
 static enum err
 login_commit(struct ctx *cx, const struct account *acc, const char *rehashed, const struct login *l, struct session *out)
 {
@@ -100,6 +104,44 @@ password_change(struct ctx *cx, const struct uia *u, const char *password, bool 
 	    (e = account_set_password(cx, cx->user_nid, hash)) == M_OK && logout_devices)
 		e = session_close_all(cx, cx->user_nid, cx->device);
 	if (e == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK)
+		db_rollback(cx);
+	return e;
+}
+
+/* Inside the transaction of a reset. */
+static enum err
+reset(struct ctx *cx, const struct uia *u, const char *hash, bool logout_devices)
+{
+	struct email_proof proof;
+	struct rows r;
+	int64_t usr;
+	enum err e;
+
+	if ((e = uia_finish(cx, u, "")) != M_OK || (e = email_session_use(cx, EMAIL_RESET, u->proof.email_sid, 0, &proof)) != M_OK)
+		return e;
+	if (proof.again)
+		return fail(cx, M_THREEPID_AUTH_FAILED, "this was used already: ask for another mail");
+	if ((e = db_maybe(cx, &r, &login_reset_whose, P_TEXT(proof.address))) != M_OK)
+		return e;
+	if (r.n == 0)
+		return fail(cx, M_THREEPID_NOT_FOUND, "no account has this address");
+	usr = db_i64(&r, 0);
+	if ((e = account_set_password(cx, usr, hash)) != M_OK)
+		return e;
+	log_info(cx, "password_reset", LI("account", usr));
+	return logout_devices ? session_close_all(cx, usr, 0) : M_OK;
+}
+
+enum err
+password_reset(struct ctx *cx, const struct uia *u, const char *password, bool logout_devices)
+{
+	const char *hash = gated_password_hash(cx, password);
+	enum err e;
+
+	db_begin(cx, TX_RW);
+	if ((e = reset(cx, u, hash, logout_devices)) == M_OK)
 		e = db_commit(cx);
 	if (e != M_OK)
 		db_rollback(cx);

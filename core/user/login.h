@@ -24,4 +24,10 @@ enum err login_by_token(struct ctx *cx, const char *token, const struct session_
 /* A new password for cx->user, as authorized by u; ends the sessions of his other devices if asked to. Own transaction, as above. */
 enum err password_change(struct ctx *cx, const struct uia *u, const char *password, bool logout_devices);
 
+/*
+ * A new password for the account whose e-mail address u was authorized by (EMAIL_RESET); ends all its sessions if asked to. Own
+ * transaction. M_THREEPID_NOT_FOUND: no account has the address any more, or not so that it may reset the password.
+ */
+enum err password_reset(struct ctx *cx, const struct uia *u, const char *password, bool logout_devices);
+
 #endif

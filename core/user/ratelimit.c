@@ -45,6 +45,10 @@ limit_of(const struct conf *conf, enum rate_class c)
 		return (struct limit){ conf->rate_login_per_min, MINUTE, conf->rate_login_burst };
 	case RATE_REGISTER:
 		return (struct limit){ conf->rate_register_per_min, MINUTE, conf->rate_register_burst };
+	case RATE_MAIL:
+		return (struct limit){ conf->rate_mail_per_hour, 60 * MINUTE, conf->rate_mail_burst };
+	case RATE_MAIL_TO:
+		return (struct limit){ conf->rate_mail_to_per_hour, 60 * MINUTE, conf->rate_mail_to_burst };
 	case RATE_PASSWORD:
 		break;
 	}

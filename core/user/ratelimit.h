@@ -17,6 +17,7 @@ enum rate_class {
 	RATE_READ, RATE_WRITE,		/* in memory */
 	RATE_LOGIN, RATE_REGISTER,	/* in the database, by address */
 	RATE_PASSWORD,			/* in the database, by account: wrong passwords */
+	RATE_MAIL, RATE_MAIL_TO,	/* in the database, by network address and by e-mail address: mails */
 };
 
 /* The memory, by the master before it forks. Without it (tests, tools) reads and writes are unlimited. */

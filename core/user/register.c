@@ -7,9 +7,12 @@
 #include "core/base/log.h"
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
+#include "core/mail/smtp.h"
 #include "core/user/account.h"
 #include "core/user/hash_gate.h"
 #include "core/user/registration_token.h"
+#include "core/user/terms.h"
+#include "core/user/threepid.h"
 #include "core/user/uia.h"
 
 #define NONCE_MS (60 * 1000)
@@ -18,17 +21,61 @@ STMT(register_nonce_put, "INSERT INTO register_nonce (nonce, expires_ts) VALUES 
 STMT(register_nonce_select, "SELECT 1 FROM register_nonce WHERE nonce = $1 AND expires_ts > $2");
 STMT(register_nonce_take, "DELETE FROM register_nonce WHERE nonce = $1");
 
-static const struct uia_flow open_flows[] = { { { "m.login.dummy" } } };
-static const struct uia_flow token_flows[] = { { { REGISTRATION_TOKEN_STAGE } } };
+/*
+ * What the settings ask of whoever registers. Where the e-mail address is optional, the flow without it ends with a dummy,
+ * so that neither is the beginning of the other ("Dummy Auth").
+ */
+static size_t
+flows_make(const struct conf *conf, struct uia_flow flows[2])
+{
+	struct uia_flow base = { { NULL } };
+	size_t n = 0;
+
+	if (conf->registration == REG_TOKEN)
+		base.stages[n++] = REGISTRATION_TOKEN_STAGE;
+	if (terms_current(conf) != NULL)
+		base.stages[n++] = TERMS_STAGE;
+	flows[0] = flows[1] = base;
+	switch (smtp_enabled(conf) ? conf->registration_email : WANT_OFF) {
+	case WANT_REQUIRED:
+		flows[0].stages[n] = EMAIL_STAGE;
+		return 1;
+	case WANT_OPTIONAL:
+		flows[0].stages[n] = "m.login.dummy";
+		flows[1].stages[n] = EMAIL_STAGE;
+		return 2;
+	case WANT_OFF:
+		break;
+	}
+	if (n == 0)
+		flows[0].stages[0] = "m.login.dummy";
+	return 1;
+}
+
+/* Inside the transaction: what stages proved becomes the account's. */
+static enum err
+keep_proofs(struct ctx *cx, const struct uia *u, int64_t usr)
+{
+	struct email_proof proof;
+	enum err e;
+
+	if (uia_passed(u, TERMS_STAGE))
+		terms_consent(cx, usr, u->proof.terms);
+	if (!uia_passed(u, EMAIL_STAGE))
+		return M_OK;
+	if ((e = email_session_use(cx, EMAIL_REGISTER, u->proof.email_sid, usr, &proof)) != M_OK)
+		return e;
+	return threepid_put(cx, usr, proof.address, proof.validated_ts, true);
+}
 
 /* Inside the transaction: the account and, unless inhibited, its first session. */
 static enum err
-create(struct ctx *cx, const struct registration *r, const struct account_new *n, struct session *out)
+create(struct ctx *cx, const struct registration *r, const struct uia *u, const struct account_new *n, struct session *out)
 {
 	struct account acc;
 	enum err e;
 
-	if ((e = account_create(cx, n, &acc)) != M_OK)
+	if ((e = account_create(cx, n, &acc)) != M_OK || (u != NULL && (e = keep_proofs(cx, u, acc.nid)) != M_OK))
 		return e;
 	out->user = acc.user;
 	out->user_nid = acc.nid;
@@ -42,7 +89,7 @@ consume(struct ctx *cx, const struct uia *u, const char *nonce, const char *loca
 	int64_t n;
 	enum err e;
 
-	if (u != NULL && u->flows == token_flows && (e = registration_token_use(cx, u)) != M_OK)
+	if (u != NULL && uia_passed(u, REGISTRATION_TOKEN_STAGE) && (e = registration_token_use(cx, u)) != M_OK)
 		return e;
 	if (u != NULL)
 		return uia_finish(cx, u, localpart);
@@ -65,7 +112,7 @@ create_committed(struct ctx *cx, const struct registration *r, const struct uia 
 	if (r->password != NULL)
 		n.password_hash = gated_password_hash(cx, r->password);
 	db_begin(cx, TX_RW);
-	if ((e = consume(cx, u, nonce, n.localpart)) == M_OK && (e = create(cx, r, &n, out)) == M_OK)
+	if ((e = consume(cx, u, nonce, n.localpart)) == M_OK && (e = create(cx, r, u, &n, out)) == M_OK)
 		e = db_commit(cx);
 	if (e != M_OK) {
 		db_rollback(cx);
@@ -113,12 +160,12 @@ registration_allowed(struct ctx *cx)
 enum err
 register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out)
 {
-	struct uia u = { .endpoint = "register", .flows = open_flows, .nflows = 1, .body = body };
+	struct uia_flow flows[2];
+	struct uia u = { .endpoint = "register", .flows = flows, .body = body, .email = EMAIL_REGISTER };
 	const char *localpart, *made;
 	enum err e;
 
-	if (cx->conf->registration == REG_TOKEN)
-		u.flows = token_flows;
+	u.nflows = flows_make(cx->conf, flows);
 	if ((e = registration_allowed(cx)) != M_OK ||
 	    (r->password != NULL && (e = account_password_ok(cx, r->password)) != M_OK) ||
 	    (r->username != NULL && (e = account_name_check(cx, r->username, r->privileged, &localpart)) != M_OK))

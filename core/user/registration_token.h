@@ -16,8 +16,8 @@
 /* token: esc. Neither unknown nor expired nor used up. */
 enum err registration_token_valid(struct ctx *cx, const char *token, bool *valid);
 
-/* The stage: M_FORBIDDEN when the token in auth is not valid. Its session, if there is one, remembers the token. */
-enum err registration_token_stage(struct ctx *cx, const struct uia *u, const struct json *auth);
+/* The stage: M_FORBIDDEN when the token in auth is not valid; else it is u->proof.token. */
+enum err registration_token_stage(struct ctx *cx, struct uia *u, const struct json *auth);
 
 /* TX_RW. Counts the use of the token that u was authorized by. M_FORBIDDEN: others were faster. */
 enum err registration_token_use(struct ctx *cx, const struct uia *u);

@@ -3,6 +3,7 @@
 
 #include "core/event/event.h"
 #include "core/base/conf.h"
+#include "core/mail/smtp.h"
 #include "core/room/names.h"
 #include "core/user/account.h"
 #include "core/user/deactivate.h"
@@ -13,6 +14,7 @@
 #include "fcgi/client/client.h"
 
 static const struct uia_flow password_flow[] = { { { "m.login.password" } } };
+static const struct uia_flow email_flow[] = { { { EMAIL_STAGE } } };
 
 /* GET /_matrix/client/v3/account/whoami */
 enum err
@@ -26,7 +28,7 @@ cl_get_token_owner(struct req *r)
 	return M_OK;
 }
 
-/* POST /_matrix/client/v3/account/password. Without a token it would be a reset by e-mail, which is not offered. */
+/* POST /_matrix/client/v3/account/password. Without a token it is a reset by e-mail. */
 enum err
 cl_change_password(struct req *r)
 {
@@ -35,22 +37,26 @@ cl_change_password(struct req *r)
 	bool logout_devices;
 	enum err e;
 
-	if (r->cx.user == NULL)
+	if (r->cx.user == NULL && !smtp_enabled(r->cx.conf))
 		return fail(&r->cx, M_MISSING_TOKEN, "an access token is needed");
+	if (r->cx.user == NULL) {
+		u.flows = email_flow;
+		u.email = EMAIL_RESET;
+	}
 	if (r->cx.guest)
 		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests have no password");
 	u.usr = r->cx.user_nid;
 	if ((e = body_opt_bool(r, "logout_devices", true, &logout_devices)) != M_OK ||
 	    (e = body_need_str(r, "new_password", &password)) != M_OK ||
 	    (e = account_password_ok(&r->cx, password)) != M_OK || (e = uia_check(&r->cx, &u)) != M_OK ||
-	    (e = password_change(&r->cx, &u, password, logout_devices)) != M_OK)
+	    (e = (r->cx.user != NULL ? password_change : password_reset)(&r->cx, &u, password, logout_devices)) != M_OK)
 		return e;
 	return reply_empty(r);
 }
 
 /*
- * POST /_matrix/client/v3/account/deactivate. Without a token one would have to prove oneself by e-mail, which is not
- * offered. No third-party identifiers are kept here, so none is left bound.
+ * POST /_matrix/client/v3/account/deactivate. Only with a token. No third-party identifier was bound at an identity server
+ * from here, so none is left bound.
  */
 enum err
 cl_deactivate_account(struct req *r)
@@ -182,7 +188,7 @@ cl_get_capabilities(struct req *r)
 
 	json_obj(o, NULL);
 	json_obj(o, "capabilities");
-	capability(o, "m.3pid_changes", false);
+	capability(o, "m.3pid_changes", smtp_enabled(r->cx.conf));
 	if (r->cx.admin) {
 		json_obj(o, "m.account_moderation");
 		json_bool(o, "lock", true);

@@ -23,6 +23,13 @@ handler_fn cl_get_devices, cl_get_device, cl_update_device, cl_delete_device, cl
 handler_fn cl_request_open_id_token;
 handler_fn cl_get_who_is, cl_get_admin_lock_user, cl_set_admin_lock_user, cl_get_admin_suspend_user, cl_set_admin_suspend_user;
 
+/* ---- threepid.c, email_page.c, fallback.c */
+handler_fn cl_request_token_to_register_email, cl_request_token_to_3pid_email, cl_request_token_to_reset_password_email;
+handler_fn cl_request_token_to_register_msisdn, cl_request_token_to_3pid_msisdn, cl_request_token_to_reset_password_msisdn;
+handler_fn cl_get_account_3pids, cl_post_3pids, cl_add_3pid, cl_bind_3pid, cl_delete_3pid_from_account, cl_unbind_3pid_from_account;
+handler_fn hearth_email_submit_token, hearth_email_page, hearth_email_confirm;
+handler_fn cl_auth_fallback, cl_auth_fallback_submit;
+
 /* ---- profile.c, account_data.c, filter.c, push_rules.c */
 handler_fn cl_get_user_profile, cl_get_profile_field, cl_set_profile_field, cl_delete_profile_field;
 handler_fn cl_get_account_data, cl_set_account_data, cl_get_account_data_per_room, cl_set_account_data_per_room;

@@ -111,6 +111,7 @@ BEGIN
 	UPDATE account a SET deactivated_ts = coalesce(a.deactivated_ts, extract(epoch FROM clock_timestamp()) * 1000),
 		erased = a.erased OR deactivate.erase WHERE a.usr = acc.usr;
 	DELETE FROM device d WHERE d.usr = acc.usr;
+	DELETE FROM threepid t WHERE t.usr = acc.usr;
 	IF erase THEN
 		DELETE FROM profile p WHERE p.usr = acc.usr;
 	END IF;

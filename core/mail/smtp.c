@@ -1,0 +1,128 @@
+/* core/mail/smtp.c - libcurl's SMTP behind one verb; see smtp.h. */
+#include "core/mail/smtp.h"
+
+#include <curl/curl.h>
+#include <openssl/ssl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/conf.h"
+#include "core/base/log.h"
+
+#define CONNECT_MAX_S 10L
+
+bool
+smtp_enabled(const struct conf *conf)
+{
+	return conf->smtp_url != NULL && *conf->smtp_url != '\0';
+}
+
+struct source {
+	const char *s;
+	size_t n;
+};
+
+static size_t
+source_read(char *p, size_t size, size_t count, void *arg)
+{
+	struct source *src = arg;
+	size_t n = size * count < src->n ? size * count : src->n;
+
+	memcpy(p, src->s, n);
+	src->s += n;
+	src->n -= n;
+	return n;
+}
+
+/* Beside the system's authorities, those of the setting ca_file (CURLOPT_CAINFO would replace them). */
+static CURLcode
+trust_more(CURL *c, void *ssl_ctx, void *arg)
+{
+	return SSL_CTX_load_verify_locations(ssl_ctx, arg, NULL) == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
+}
+
+static CURL *
+handle_new(void)
+{
+	static bool ready;
+	CURL *c;
+
+	if (!ready && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		abort();
+	ready = true;
+	if ((c = curl_easy_init()) == NULL)
+		abort();
+	return c;
+}
+
+/* The name that a mail server hears in EHLO is the path of the URL. */
+static void
+set_server(CURL *c, struct ctx *cx)
+{
+	static const long tls[] = {
+		[TLS_REQUIRED] = CURLUSESSL_ALL, [TLS_TRY] = CURLUSESSL_TRY, [TLS_OFF] = CURLUSESSL_NONE,
+	};
+	const struct conf *conf = cx->conf;
+	size_t host = strcspn(conf->server_name, ":[");
+
+	curl_easy_setopt(c, CURLOPT_URL, arena_printf(cx->a, "%s/%.*s", conf->smtp_url, (int)host, conf->server_name));
+	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+	curl_easy_setopt(c, CURLOPT_PROXY, "");
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_MAX_S);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)SMTP_MAX_S);
+	curl_easy_setopt(c, CURLOPT_USE_SSL, tls[conf->smtp_tls]);
+	if (conf->ca_file != NULL && *conf->ca_file != '\0') {
+		curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, trust_more);
+		curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, conf->ca_file);
+	}
+	if (*conf->smtp_user != '\0') {
+		curl_easy_setopt(c, CURLOPT_USERNAME, conf->smtp_user);
+		curl_easy_setopt(c, CURLOPT_PASSWORD, conf->smtp_password);
+	}
+}
+
+/* The mail server's last word: 5xx about this mail is for ever, about ourselves (TLS, log-in) it is a setting to be mended. */
+static enum smtp_result
+judge(CURLcode rc, long response)
+{
+	switch (rc) {
+	case CURLE_OK:
+		return SMTP_SENT;
+	case CURLE_SEND_ERROR:		/* MAIL FROM or RCPT TO was answered by an error */
+	case CURLE_RECV_ERROR:
+	case CURLE_WEIRD_SERVER_REPLY:	/* the message was */
+	case CURLE_QUOTE_ERROR:
+		return response >= 550 && response <= 554 ? SMTP_REFUSED : SMTP_FAILED;
+	default:
+		return SMTP_UNREACHABLE;
+	}
+}
+
+enum smtp_result
+smtp_send(struct ctx *cx, const char *from, const char *to, const char *message, size_t n)
+{
+	struct source src = { message, n };
+	struct curl_slist *rcpt = curl_slist_append(NULL, to);
+	CURL *c = handle_new();
+	enum smtp_result result;
+	long response = 0;
+	CURLcode rc;
+
+	if (rcpt == NULL)
+		abort();
+	set_server(c, cx);
+	curl_easy_setopt(c, CURLOPT_MAIL_FROM, from);
+	curl_easy_setopt(c, CURLOPT_MAIL_RCPT, rcpt);
+	curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
+	curl_easy_setopt(c, CURLOPT_READFUNCTION, source_read);
+	curl_easy_setopt(c, CURLOPT_READDATA, &src);
+	rc = curl_easy_perform(c);
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &response);
+	result = judge(rc, response);
+	if (result != SMTP_SENT)
+		log_warn(cx, result == SMTP_REFUSED ? "mail_refused" : "mail_not_sent", LS("why", curl_easy_strerror(rc)), LI("response", response));
+	curl_slist_free_all(rcpt);
+	curl_easy_cleanup(c);
+	return result;
+}
