@@ -1,5 +1,6 @@
 /* core/room/append_write.c - the writes of an append, all queued: they travel with COMMIT. */
 #include "core/room/append_impl.h"
+#include "core/room/guest.h"
 #include "core/room/pdu.h"
 #include "core/room/relation.h"
 
@@ -148,6 +149,9 @@ append_close(struct append *ap)
 	if (ap->txn_id != NULL)
 		db_queue(ap->cx, NULL, DB_NONE, &append_txn_insert, P_I64(ap->cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key),
 		    P_I64(ap->made[0]->nid), P_TEXT(ap->txn_id), P_I64(ap->cx->now));
+	for (size_t i = 0; i < ap->nmade && !ap->fresh; i++)
+		if (ap->made[i]->key_nid == NAME_EMPTY)
+			guest_access_changed(ap->cx, ap->room.nid, ap->made[i]->type_nid, ap->made[i]->ev.content);
 	touch_room(ap->cx, ap->room.nid);
 }
 
@@ -172,5 +176,7 @@ append_redact_target(struct append *ap)
 	db_queue(cx, NULL, DB_NONE, &append_redacted, P_I64(t->nid), P_I64(by->nid), P_TEXT(c.content), P_TEXT(c.pdu),
 	    P_I64((t->flags & ~EV_VERBATIM) | c.flags | EV_REDACTED));
 	relation_forget(cx, t->nid);
+	if (t->key_nid == NAME_EMPTY)
+		guest_access_changed(cx, ap->room.nid, t->type_nid, pruned.content);
 	return M_OK;
 }
