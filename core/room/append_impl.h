@@ -17,6 +17,9 @@ struct made {
 	int64_t nid, type_nid, sender_nid, key_nid /* -1 */, prev_state /* -1 */;
 	int64_t room_pos, ver;
 	int64_t thread;			/* the thread's root, -1 */
+	enum push_class class;		/* what it counts for, and the running sums with it: core/push/counts.h */
+	int64_t members;
+	struct push_sums sums, thread_sums;
 };
 /* A new row of table state. */
 struct state_row {
@@ -33,10 +36,24 @@ struct member_row {
 	enum membership membership;
 	int64_t event, room_pos, sender;
 	const char *stripped;
+	bool joins;			/* he was not in the room before */
 };
 
 /* Queues the rows of ap->members. */
 void append_write_members(struct append *ap);
+/* What an append writes for the counts. append_counts.c */
+void counts_note(struct append *ap, struct made *m, const struct auth_state *st);
+void counts_write(struct append *ap);
+void counts_forget(struct append *ap, int64_t event);	/* it was redacted */
+
+/* One bigint[] parameter out of n structs. */
+#define COLUMN(ap, n, expr)						\
+	__extension__({							\
+		int64_t *v_ = arena_alloc((ap)->cx->a, ((n) + 1) * sizeof *v_);	\
+		for (size_t i = 0; i < (n); i++)			\
+			v_[i] = (expr);					\
+		P_I64S(v_, n);						\
+	})
 
 /* A new last element: GROW(arena, array, count, capacity). */
 #define GROW(a, v, n, cap)						\
