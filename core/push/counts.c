@@ -29,10 +29,16 @@ STMT(read_up_to_one,
 	" count(*) FILTER (WHERE push_class = 3) AS m3, count(*) FILTER (WHERE push_class = 4) AS m4,"	\
 	" count(*) FILTER (WHERE push_class = 5) AS m5, count(*) FILTER (WHERE push_class = 6) AS m6"	\
 	" FROM mention WHERE usr = q.usr AND room = q.room AND room_pos > " which ")"
-#define DIFFERENCE(end, start)									\
-	end ".n_a - coalesce(s." start "_a, 0) - d.a AS a, " end ".n_b - coalesce(s." start "_b, 0) - d.b AS b, "	\
-	end ".n_c - coalesce(s." start "_c, 0) - d.c AS c, " end ".n_d - coalesce(s." start "_d, 0) - d.d AS d, "	\
-	end ".n_e - coalesce(s." start "_e, 0) - d.e AS e, m.m1, m.m2, m.m3, m.m4, m.m5, m.m6"
+#define DIFFERENCE(end)										\
+	end ".n_a - s.a - d.a AS a, " end ".n_b - s.b - d.b AS b, " end ".n_c - s.c - d.c AS c, " end ".n_d - s.d - d.d AS d, "	\
+	end ".n_e - s.e - d.e AS e, m.m1, m.m2, m.m3, m.m4, m.m5, m.m6"
+/* The sums up to a position. Where history was deleted beyond it, those before the oldest event that is left. */
+#define SUMS(n, which, upto, counts)								\
+	"((SELECT " n "_a AS a, " n "_b AS b, " n "_c AS c, " n "_d AS d, " n "_e AS e FROM event"	\
+	"	WHERE " which " AND room_pos <= " upto " ORDER BY room_pos DESC LIMIT 1)"		\
+	" UNION ALL (SELECT " n "_a - (" counts "push_class = 2)::int, " n "_b - (" counts "push_class = 3)::int,"	\
+	"	" n "_c - (" counts "push_class = 4)::int, " n "_d - (" counts "push_class = 5)::int, " n "_e - (" counts "push_class = 6)::int"	\
+	"	FROM event WHERE " which " AND room_pos IS NOT NULL ORDER BY room_pos LIMIT 1) LIMIT 1)"
 /* Where the user has read to: everywhere (u), and in the main timeline. */
 #define POSITIONS										\
 	" CROSS JOIN LATERAL (SELECT coalesce(max(room_pos) FILTER (WHERE thread = 0), 0) AS u, coalesce(max(room_pos), 0) AS main"	\
@@ -46,14 +52,14 @@ STMT(read_up_to_one,
 	"SELECT q.n, q.room, r.id, x.root, x.root_id, x.a, x.b, x.c, x.d, x.e, x.m1, x.m2, x.m3, x.m4, x.m5, x.m6 FROM " pairs " q"	\
 	" CROSS JOIN LATERAL (SELECT id, last_room_pos, n_a, n_b, n_c, n_d, n_e FROM room WHERE nid = q.room OFFSET 0) r"	\
 	POSITIONS										\
-	" CROSS JOIN LATERAL (SELECT 0::bigint AS root, NULL::text AS root_id, " DIFFERENCE("r", "n")	\
+	" CROSS JOIN LATERAL (SELECT 0::bigint AS root, NULL::text AS root_id, " DIFFERENCE("r")		\
 	"	FROM (SELECT 1 WHERE r.last_room_pos > p.main OFFSET 0) one"				\
-	"	LEFT JOIN LATERAL (SELECT * FROM event WHERE room = q.room AND room_pos <= p.main ORDER BY room_pos DESC LIMIT 1) s ON true"	\
+	"	CROSS JOIN LATERAL " SUMS("n", "room = q.room", "p.main", "thread IS NULL AND ") " s"	\
 	"	CROSS JOIN LATERAL " LEFT_OUT("p.main AND thread IS NULL") " d"			\
 	"	CROSS JOIN LATERAL " MENTIONS("p.main AND thread IS NULL") " m"			\
-	" UNION ALL SELECT t.root, (SELECT id FROM event WHERE nid = t.root), " DIFFERENCE("t", "t")	\
+	" UNION ALL SELECT t.root, (SELECT id FROM event WHERE nid = t.root), " DIFFERENCE("t")	\
 	"	FROM (SELECT t.*, k.pos FROM " THREADS " WHERE t.last_pos > k.pos OFFSET 0) t"		\
-	"	LEFT JOIN LATERAL (SELECT * FROM event WHERE thread = t.root AND room_pos <= t.pos ORDER BY room_pos DESC LIMIT 1) s ON true"	\
+	"	CROSS JOIN LATERAL " SUMS("t", "thread = t.root AND t_a IS NOT NULL", "t.pos", "") " s"	\
 	"	CROSS JOIN LATERAL " LEFT_OUT("t.pos AND thread = t.root") " d"			\
 	"	CROSS JOIN LATERAL " MENTIONS("t.pos AND thread = t.root") " m) x"
 #define PAIRS "(SELECT * FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY u(usr, room, n) OFFSET 0)"

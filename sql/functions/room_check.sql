@@ -18,17 +18,12 @@ WITH r AS (
 	UNION ALL SELECT l.room, l.line, l.parent, l.parent_ver, l.depth, l.parent_ver + 1, l.last_ver FROM line l JOIN r ON r.nid = l.room
 ), now AS (
 	SELECT * FROM s WHERE line = 0 AND until = 9223372036854775807 AND event IS NOT NULL
-), c AS (	-- the sums for unread counts (core/push/counts.h), and what they should be
-	SELECT e.room, e.room_pos, e.thread, e.push_class, ARRAY[e.n_a, e.n_b, e.n_c, e.n_d, e.n_e]::bigint[] AS n,
-		ARRAY[e.t_a, e.t_b, e.t_c, e.t_d, e.t_e]::bigint[] AS t,
-		ARRAY[count(*) FILTER (WHERE thread IS NULL AND push_class = 2) OVER w, count(*) FILTER (WHERE thread IS NULL AND push_class = 3) OVER w,
-			count(*) FILTER (WHERE thread IS NULL AND push_class = 4) OVER w, count(*) FILTER (WHERE thread IS NULL AND push_class = 5) OVER w,
-			count(*) FILTER (WHERE thread IS NULL AND push_class = 6) OVER w] AS sums,
-		ARRAY[count(*) FILTER (WHERE push_class = 2) OVER x, count(*) FILTER (WHERE push_class = 3) OVER x,
-			count(*) FILTER (WHERE push_class = 4) OVER x, count(*) FILTER (WHERE push_class = 5) OVER x,
-			count(*) FILTER (WHERE push_class = 6) OVER x] AS thread_sums
-	FROM event e JOIN r ON r.nid = e.room WHERE e.room_pos IS NOT NULL
-	WINDOW w AS (PARTITION BY e.room ORDER BY e.room_pos), x AS (PARTITION BY e.room, e.thread ORDER BY e.room_pos)
+), c AS (	-- the sums for unread counts (core/push/counts.h), each from those before it; history may have been deleted
+	SELECT c.*, lag(c.n) OVER w AS n_before, lag(c.t) OVER (PARTITION BY c.room, c.thread ORDER BY c.room_pos) AS t_before
+	FROM (SELECT e.room, e.room_pos, e.thread, e.push_class, ARRAY[e.n_a, e.n_b, e.n_c, e.n_d, e.n_e]::bigint[] AS n,
+			ARRAY[e.t_a, e.t_b, e.t_c, e.t_d, e.t_e]::bigint[] AS t
+		FROM event e JOIN r ON r.nid = e.room WHERE e.room_pos IS NOT NULL) c
+	WINDOW w AS (PARTITION BY c.room ORDER BY c.room_pos)
 ), me AS (
 	SELECT ':' || server_name AS suffix FROM server
 ), faults(nid, fault) AS (
@@ -97,10 +92,13 @@ WITH r AS (
 		LEFT JOIN local_member m ON m.usr = now.key AND m.room = now.room
 		WHERE now.type = 2 AND right(n.body, length(me.suffix)) = me.suffix
 		AND (m.membership, m.event) IS DISTINCT FROM (now.membership, now.event)
-	UNION ALL SELECT c.room, format('counted up to room_pos %s are %s events, there are %s', c.room_pos, c.n, c.sums) FROM c WHERE c.n <> c.sums
-	UNION ALL SELECT c.room, format('counted in thread %s up to room_pos %s are %s events, there are %s', c.thread, c.room_pos, c.t, c.thread_sums)
-		FROM c WHERE c.thread IS NOT NULL AND c.t <> c.thread_sums
-		AND NOT (c.t = '{NULL,NULL,NULL,NULL,NULL}' AND c.thread_sums = '{0,0,0,0,0}')	-- from before there were sums
+	UNION ALL SELECT c.room, format('counted up to room_pos %s (thread %s, class %s) are %s events, before it %s', c.room_pos, c.thread, c.push_class,
+			c.n, c.n_before) FROM c
+		WHERE c.n_before IS NOT NULL AND c.n <> ARRAY(SELECT b + (c.thread IS NULL AND c.push_class = i + 1)::int FROM unnest(c.n_before) WITH ORDINALITY x(b, i) ORDER BY i)
+	UNION ALL SELECT c.room, format('counted in thread %s up to room_pos %s (class %s) are %s events, before it %s', c.thread, c.room_pos,
+			c.push_class, c.t, c.t_before) FROM c
+		WHERE c.thread IS NOT NULL AND (c.t[1] IS NULL AND c.push_class >= 2 OR c.t[1] IS NOT NULL AND c.t_before[1] IS NOT NULL
+		AND c.t <> ARRAY(SELECT b + (c.push_class = i + 1)::int FROM unnest(c.t_before) WITH ORDINALITY x(b, i) ORDER BY i))
 	UNION ALL SELECT r.nid, format('counted in all are %s events, up to the last one %s', ARRAY[r.n_a, r.n_b, r.n_c, r.n_d, r.n_e]::bigint[], c.n)
 		FROM r JOIN c ON c.room = r.nid AND c.room_pos = r.last_room_pos WHERE c.n <> ARRAY[r.n_a, r.n_b, r.n_c, r.n_d, r.n_e]::bigint[]
 	UNION ALL SELECT r.nid, format('thread_count of %s has not the sums of the thread''s last event', l.thread) FROM r

@@ -39,6 +39,7 @@ CREATE TABLE mention (
 	PRIMARY KEY (usr, room, room_pos)
 );
 CREATE INDEX mention_event ON mention (event);
+CREATE INDEX mention_thread ON mention (thread) WHERE thread IS NOT NULL;
 
 -- How far local users have read, by whatever says so: receipts of both kinds, what they sent themselves (but for member
 -- events, which servers send for them), their own join. Never goes backwards.
