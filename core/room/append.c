@@ -537,13 +537,13 @@ append_event(struct append *ap, const struct draft *d, const struct event **out)
 	m->thread = ap->nmade == 0 ? relation_thread(ap) : -1;
 	m->ver = ap->room.state_ver;
 	m->room_pos = ++ap->room.last_room_pos;
-	counts_note(ap, m, &st);
+	const struct slot *power = append_state(ap, "m.room.power_levels", "");
+	counts_note(ap, m, power_of_user(&st, ap->room.rv, m->ev.sender), power != NULL ? power->ev->content : NULL);
 	if (ap->made == NULL)
 		ap->made = arena_calloc(cx->a, ap->nids, sizeof *ap->made);
 	ap->made[ap->nmade++] = m;
 	if (ed.state_key != NULL)
 		note_state(ap, m);
-	m->members = ap->room.joined;
 	advance(ap, m);
 	if (out != NULL)
 		*out = &m->ev;

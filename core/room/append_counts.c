@@ -13,13 +13,12 @@ STMT(append_mentions,
 STMT(append_mentions_forget, "DELETE FROM mention WHERE event = $1");
 
 void
-counts_note(struct append *ap, struct made *m, const struct auth_state *st)
+counts_note(struct append *ap, struct made *m, int64_t sender_power, const struct json *power_levels)
 {
-	const struct slot *power = append_state(ap, "m.room.power_levels", "");
-	const struct push_event ev = { .event = m->ev.json, .members = ap->room.joined,
-		.sender_power = power_of_user(st, ap->room.rv, m->ev.sender), .power_levels = power != NULL ? power->ev->content : NULL };
+	const struct push_event ev = { .event = m->ev.json, .members = ap->room.joined, .sender_power = sender_power, .power_levels = power_levels };
 
 	m->class = push_class_of(&ev);
+	m->members = ap->room.joined;
 	if (m->thread < 0) {
 		push_sums_add(&ap->room.sums, m->class);
 	} else {
@@ -49,9 +48,24 @@ mentioned(struct append *ap, const struct made *m, const char ***out)
 	return n;
 }
 
+void
+counts_write_event(struct append *ap, const struct made *m)
+{
+	const int64_t *s = m->thread_sums.n;
+	const char **users;
+	size_t n = mentioned(ap, m, &users);
+
+	if (m->thread >= 0)
+		db_queue(ap->cx, NULL, DB_NONE, &append_thread_count, P_I64(m->thread), P_I64(ap->room.nid), P_I64(m->room_pos),
+		    P_I64(s[0]), P_I64(s[1]), P_I64(s[2]), P_I64(s[3]), P_I64(s[4]));
+	if (n > 0)
+		db_queue(ap->cx, NULL, DB_NONE, &append_mentions, P_I64(ap->room.nid), P_I64(m->room_pos), P_I64(m->nid), P_I64(m->thread),
+		    P_I64(m->class), P_TEXTS(users, n), P_I64(m->sender_nid));
+}
+
 /* Whoever sends has read what he answers to. Member events do not say so: servers send them for their users. */
-static void
-write_positions(struct append *ap)
+void
+counts_write_positions(struct append *ap)
 {
 	struct read_up_to *v = arena_calloc(ap->cx->a, ap->nmade + ap->nmembers + 1, sizeof *v);
 	size_t n = 0;
@@ -69,29 +83,7 @@ write_positions(struct append *ap)
 }
 
 void
-counts_write(struct append *ap)
+counts_forget(struct ctx *cx, int64_t event)
 {
-	const struct made *first = ap->made[0];
-
-	if (first->thread >= 0) {
-		const int64_t *s = first->thread_sums.n;
-		db_queue(ap->cx, NULL, DB_NONE, &append_thread_count, P_I64(first->thread), P_I64(ap->room.nid), P_I64(first->room_pos),
-		    P_I64(s[0]), P_I64(s[1]), P_I64(s[2]), P_I64(s[3]), P_I64(s[4]));
-	}
-	for (size_t i = 0; i < ap->nmade; i++) {
-		const struct made *m = ap->made[i];
-		const char **users;
-		size_t n = mentioned(ap, m, &users);
-
-		if (n > 0)
-			db_queue(ap->cx, NULL, DB_NONE, &append_mentions, P_I64(ap->room.nid), P_I64(m->room_pos), P_I64(m->nid),
-			    P_I64(m->thread), P_I64(m->class), P_TEXTS(users, n), P_I64(m->sender_nid));
-	}
-	write_positions(ap);
-}
-
-void
-counts_forget(struct append *ap, int64_t event)
-{
-	db_queue(ap->cx, NULL, DB_NONE, &append_mentions_forget, P_I64(event));
+	db_queue(cx, NULL, DB_NONE, &append_mentions_forget, P_I64(event));
 }

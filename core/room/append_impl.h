@@ -41,10 +41,16 @@ struct member_row {
 
 /* Queues the rows of ap->members. */
 void append_write_members(struct append *ap);
-/* What an append writes for the counts. append_counts.c */
-void counts_note(struct append *ap, struct made *m, const struct auth_state *st);
-void counts_write(struct append *ap);
-void counts_forget(struct append *ap, int64_t event);	/* it was redacted */
+/*
+ * What is written for unread counts (core/push/counts.h): append_counts.c. An event that comes at the room's end is noted before
+ * it is written, with the room as it is before it; then its rows are queued.
+ */
+void counts_note(struct append *ap, struct made *m, int64_t sender_power, const struct json *power_levels);
+void counts_write_event(struct append *ap, const struct made *m);
+void counts_write_positions(struct append *ap);		/* of the senders among ap->made, and of those in ap->members who join */
+void counts_forget(struct ctx *cx, int64_t event);	/* it was redacted */
+
+#define SUMS(s)	P_I64((s).n[0]), P_I64((s).n[1]), P_I64((s).n[2]), P_I64((s).n[3]), P_I64((s).n[4])	/* five parameters */
 
 /* One bigint[] parameter out of n structs. */
 #define COLUMN(ap, n, expr)						\

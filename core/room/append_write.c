@@ -12,8 +12,6 @@ STMT(append_room_insert,
 STMT(append_room_update,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
     " n_a = $8, n_b = $9, n_c = $10, n_d = $11, n_e = $12, last_pos = stream_pos() WHERE nid = $1");
-/* Five parameters; of what has no such sums: NULL. */
-#define SUMS(s)	P_I64((s).n[0]), P_I64((s).n[1]), P_I64((s).n[2]), P_I64((s).n[3]), P_I64((s).n[4])
 #define NO_SUMS	P_NULL, P_NULL, P_NULL, P_NULL, P_NULL
 /* A message sent alone, as most are: half of what the same costs out of arrays. */
 STMT(append_single_event,
@@ -161,7 +159,9 @@ append_close(struct append *ap)
 		relation_write(ap);
 	write_state(ap);
 	append_write_members(ap);
-	counts_write(ap);
+	for (size_t i = 0; i < ap->nmade; i++)
+		counts_write_event(ap, ap->made[i]);
+	counts_write_positions(ap);
 	if (!ap->fresh)
 		write_room(ap);
 	if (ap->txn_id != NULL)
@@ -194,7 +194,7 @@ append_redact_target(struct append *ap)
 	db_queue(cx, NULL, DB_NONE, &append_redacted, P_I64(t->nid), P_I64(by->nid), P_TEXT(c.content), P_TEXT(c.pdu),
 	    P_I64((t->flags & ~EV_VERBATIM) | c.flags | EV_REDACTED));
 	relation_forget(cx, t->nid);
-	counts_forget(ap, t->nid);
+	counts_forget(cx, t->nid);
 	if (t->key_nid == NAME_EMPTY)
 		guest_access_changed(cx, ap->room.nid, t->type_nid, pruned.content);
 	return M_OK;
