@@ -86,7 +86,7 @@ write_list(struct json_out *o, const char *key, struct rows *r, bool left)
 
 	json_arr(o, key);
 	while (db_next(r))
-		if (left ? db_bool(r, 2) && !db_bool(r, 1) : db_bool(r, 1))
+		if (left ? db_bool(r, 2) : db_bool(r, 1) && !db_bool(r, 2))
 			json_esc(o, NULL, db_text(r, 0));
 	json_end(o);
 	r->i = before;

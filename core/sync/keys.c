@@ -214,10 +214,10 @@ lists_take(struct ctx *cx, struct lists_load *k)
 		take_members(cx->a, k, &l);
 		take_names(cx->a, k, &l);
 		while (k->lists.res && db_next(&k->lists)) {
-			if (db_bool(&k->lists, 1))
-				add_changed(cx->a, &l, db_text(&k->lists, 0));
-			else if (db_bool(&k->lists, 2))
+			if (db_bool(&k->lists, 2))
 				add_left(cx->a, &l, db_text(&k->lists, 0));
+			else if (db_bool(&k->lists, 1))
+				add_changed(cx->a, &l, db_text(&k->lists, 0));
 		}
 		q->nchanged = unique(q->changed, q->nchanged);
 		q->nleft = unique(q->left, q->nleft);
@@ -226,7 +226,7 @@ lists_take(struct ctx *cx, struct lists_load *k)
 
 /* ---- the answer */
 
-/* In several rooms a user may have come to one and left another: who shares a room has not left. */
+/* Who left shares no room now. The ring may have seen him change keys before that. */
 static bool
 write_users(struct sync_req *q, const char *key, const char **v, size_t n, bool left)
 {
@@ -234,7 +234,7 @@ write_users(struct sync_req *q, const char *key, const char **v, size_t n, bool 
 
 	json_arr(&q->o, key);
 	for (i = 0; i < n; i++)
-		if (!left || q->nchanged == 0 || !bsearch(&v[i], q->changed, q->nchanged, sizeof *v, by_text)) {
+		if (left || q->nleft == 0 || !bsearch(&v[i], q->left, q->nleft, sizeof *v, by_text)) {
 			json_esc(&q->o, NULL, v[i]);
 			written++;
 		}

@@ -82,11 +82,34 @@ known(struct arena *a, const struct sync_req *q, const struct sync_job *j, const
 	return !j->fresh || visibility_was_in(a, j->vis, &e->ev);
 }
 
+static bool
+same_key(struct sync_event *const *v, size_t n, const struct sync_event *e)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (v[i]->ev.key_nid == e->ev.key_nid && v[i]->ev.type_nid == e->ev.type_nid)
+			return true;
+	return false;
+}
+
+/*
+ * Would it undo, for a client that takes its state from timelines, a newer state event that the timeline hides (by the
+ * filter, or because the reader may not see it)? `state` tells that newer one, but comes before the timeline. So
+ * the timeline begins above.
+ */
+static bool
+undoes(const struct sync_req *q, struct sync_event *const *hidden, size_t n, const struct sync_event *e)
+{
+	return !q->w->use_state_after && e->ev.state_key && same_key(hidden, n, e);
+}
+
 bool
 timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 {
 	const struct sync_room *m = j->room;
-	size_t i, n = 0, max = (size_t)q->f->timeline.limit;
+	size_t i, n = 0, nhidden = 0, max = (size_t)q->f->timeline.limit;
+	struct sync_event **hidden = arena_alloc(a, (m->ntl + 1) * sizeof *hidden);	/* state that no newer one shown replaces */
 	bool end = m->whole, below_hidden = false;
 
 	j->shown = arena_alloc(a, (max + 1) * sizeof *j->shown);
@@ -106,9 +129,11 @@ timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 		}
 		if (!wanted(a, q, j, e)) {
 			below_hidden |= e->ev.state_key != NULL;
+			if (e->ev.state_key && !same_key(j->shown, n, e))
+				hidden[nhidden++] = e;
 			continue;
 		}
-		if (n == max) {
+		if (n == max || undoes(q, hidden, nhidden, e)) {
 			j->limited = end = true;
 			break;
 		}

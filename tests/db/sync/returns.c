@@ -184,3 +184,57 @@ Test(sync_returns, a_waiting_request_carries_the_key_counts)
 	cr_expect_str_eq(w.counts, "{\"signed_curve25519\":1}");
 	cr_expect_str_eq(w.unused, "[\"signed_curve25519\"]");
 }
+
+/*
+ * The name that holds is one that the timeline hides, as the filter wants nothing of its sender. `state` tells it, but a client applies
+ * the timeline after that: an older name in it would win.
+ */
+Test(sync_returns, a_hidden_state_event_is_not_undone_by_an_older_one_that_is_shown)
+{
+	struct client *a = client_new("a"), *b = client_new("b");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\",\"power_level_content_override\":{\"state_default\":0,"
+	    "\"events\":{\"m.room.name\":0}}}"), *token, *name;
+
+	a->filter = "{\"room\":{\"timeline\":{\"not_senders\":[\"@b:localhost\"]}}}";
+	client_member(b, MEMBER_JOIN, room, NULL);
+	cr_assert_eq(client_sync(a), M_OK);
+	client_say(a, room, "1");
+	client_state(a, room, "m.room.name", "", "{\"name\":\"old\"}");
+	client_say(a, room, "2");
+	cr_assert_eq(client_state(b, room, "m.room.name", "", "{\"name\":\"new\"}"), M_OK);
+	client_say(a, room, "3");
+	token = a->since;
+	name = sql("SELECT id FROM event WHERE type = 7 ORDER BY room_pos DESC LIMIT 1");
+	for (int i = 0; i < 3; i++) {
+		a->since = i == 2 ? NULL : token;
+		if (i == 1)
+			sync_forget();
+		cr_assert_eq(client_sync(a), M_OK);
+		cr_expect_str_eq(timeline(a, "join", room), "message:2 message:3");
+		cr_expect(limited(a, room), "there is more, behind a gap");
+		cr_expect(json_str_eq(json_get(json_get(json_get(a->rooms, room), "state"), "m.room.name|"), name), "%d", i);
+	}
+	a->after = true;	/* then timelines change no state */
+	a->since = token;
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_str_eq(timeline(a, "join", room), "message:1 name: message:2 message:3");
+	cr_expect(json_str_eq(json_get(json_get(json_get(a->rooms, room), "state"), "m.room.name|"), name));
+}
+
+/* He changed a device, then left the last room in common; a worker had seen the first before the second. */
+Test(sync_returns, who_left_is_left_whatever_he_did_before)
+{
+	struct client *a = client_new("a"), *b = client_new("b");
+	const char *room = client_room(a, ROOM);
+
+	client_member(b, MEMBER_JOIN, room, NULL);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_assert_eq(client_sync(b), M_OK);
+	sql("UPDATE device SET display_name = 'x' WHERE nid = %lld", (long long)b->device);
+	cr_assert_eq(client_sync(b), M_OK);	/* the same worker looks at the streams */
+	client_member(b, MEMBER_LEAVE, room, NULL);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_eq(at(a->last, "device_lists/changed")->u.arr.n, 0);
+	cr_assert_eq(at(a->last, "device_lists/left")->u.arr.n, 1);
+	cr_expect(json_str_eq(at(a->last, "device_lists/left")->u.arr.v[0], b->user));
+}
