@@ -1,13 +1,12 @@
 /* core/mail/smtp.c - libcurl's SMTP behind one verb; see smtp.h. */
 #include "core/mail/smtp.h"
 
-#include <curl/curl.h>
-#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/conf.h"
 #include "core/base/log.h"
+#include "core/net/easy.h"
 
 #define CONNECT_MAX_S 10L
 
@@ -34,27 +33,6 @@ source_read(char *p, size_t size, size_t count, void *arg)
 	return n;
 }
 
-/* Beside the system's authorities, those of the setting ca_file (CURLOPT_CAINFO would replace them). */
-static CURLcode
-trust_more(CURL *c, void *ssl_ctx, void *arg)
-{
-	return SSL_CTX_load_verify_locations(ssl_ctx, arg, NULL) == 1 ? CURLE_OK : CURLE_SSL_CACERT_BADFILE;
-}
-
-static CURL *
-handle_new(void)
-{
-	static bool ready;
-	CURL *c;
-
-	if (!ready && curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
-		abort();
-	ready = true;
-	if ((c = curl_easy_init()) == NULL)
-		abort();
-	return c;
-}
-
 /* The name that a mail server hears in EHLO is the path of the URL. */
 static void
 set_server(CURL *c, struct ctx *cx)
@@ -67,15 +45,9 @@ set_server(CURL *c, struct ctx *cx)
 
 	curl_easy_setopt(c, CURLOPT_URL, arena_printf(cx->a, "%s/%.*s", conf->smtp_url, (int)host, conf->server_name));
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-	curl_easy_setopt(c, CURLOPT_PROXY, "");
-	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_MAX_S);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)SMTP_MAX_S);
 	curl_easy_setopt(c, CURLOPT_USE_SSL, tls[conf->smtp_tls]);
-	if (conf->ca_file != NULL && *conf->ca_file != '\0') {
-		curl_easy_setopt(c, CURLOPT_SSL_CTX_FUNCTION, trust_more);
-		curl_easy_setopt(c, CURLOPT_SSL_CTX_DATA, conf->ca_file);
-	}
 	if (*conf->smtp_user != '\0') {
 		curl_easy_setopt(c, CURLOPT_USERNAME, conf->smtp_user);
 		curl_easy_setopt(c, CURLOPT_PASSWORD, conf->smtp_password);
@@ -104,7 +76,7 @@ smtp_send(struct ctx *cx, const char *from, const char *to, const char *message,
 {
 	struct source src = { message, n };
 	struct curl_slist *rcpt = curl_slist_append(NULL, to);
-	CURL *c = handle_new();
+	CURL *c = net_easy_new(cx->conf);
 	enum smtp_result result;
 	long response = 0;
 	CURLcode rc;

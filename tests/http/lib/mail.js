@@ -44,12 +44,19 @@ class MailCatcher {
 	}
 
 	serve(plain, resumed = false) {
-		let socket = plain, buffer = "", from, to = [], data = false, authed = !this.user;
+		let socket = plain, buffer = "", from, to = [], data = false, login = false, authed = !this.user;
 		const secure = resumed;
 		this.sockets.add(socket);
 		if (!resumed) this.tries++;
 		const say = (line) => { if (!socket.destroyed) socket.write(`${line}\r\n`); };
 		const take = (line) => {
+			if (login) {
+				const [, user, password] = Buffer.from(line, "base64").toString().split("\0");
+				login = false;
+				authed = user === this.user && password === this.password;
+				this.logins.push(user);
+				return say(authed ? "235 welcome" : "535 no");
+			}
 			const [, verb, rest] = /^(\S*)\s*(.*)$/s.exec(line), command = verb.toUpperCase();
 			const refusal = this.refuse(command, rest);
 			if (refusal) return say(refusal);
@@ -65,12 +72,9 @@ class MailCatcher {
 				socket = new tls.TLSSocket(plain, { isServer: true, ...this.tls });
 				socket.on("error", () => {}).once("secure", () => { this.encrypted++; });
 				return this.serve(socket, true);
-			case "AUTH": {
-				const [, user, password] = Buffer.from(rest.split(" ")[1], "base64").toString().split("\0");
-				authed = user === this.user && password === this.password;
-				this.logins.push(user);
-				return say(authed ? "235 welcome" : "535 no");
-			}
+			case "AUTH":
+				login = true;
+				return say("334 ");
 			case "MAIL":
 				if (!authed) return say("530 log in first");
 				[from, to] = [/<(.*?)>/.exec(rest)[1], []];
