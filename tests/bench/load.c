@@ -6,12 +6,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #define LANES 64
 
-static CURLM *streams, *lanes[LANES];	/* a multi handle per lane: its connection pool is the lane's own */
+static CURLM *streams, *idle, *lanes[LANES];	/* a multi handle per lane: its connection pool is the lane's own */
 static const char *base, *ca;
+
+/* Thousands of streams: what has happened on a socket, not all of them, is what is looked at. */
+static int ready = -1;			/* epoll */
+static double stream_timer = -1;	/* now_s() at which curl wants to be called; < 0: not at all */
 
 double
 now_s(void)
@@ -22,13 +27,40 @@ now_s(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
+static int
+stream_socket(CURL *e, curl_socket_t fd, int what, void *arg, void *known)
+{
+	struct epoll_event ev = { .events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u), .data.fd = fd };
+
+	(void)e;
+	(void)arg;
+	if (what == CURL_POLL_REMOVE)
+		epoll_ctl(ready, EPOLL_CTL_DEL, fd, NULL);
+	else if (epoll_ctl(ready, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &ev) == 0)
+		curl_multi_assign(streams, fd, &ready);
+	return 0;
+}
+
+static int
+stream_timeout(CURLM *m, long ms, void *arg)
+{
+	(void)m;
+	(void)arg;
+	stream_timer = ms < 0 ? -1 : now_s() + (double)ms / 1e3;
+	return 0;
+}
+
 void
 load_init(const char *base_url, const char *ca_file)
 {
 	curl_global_init(CURL_GLOBAL_ALL);
 	base = base_url;
 	ca = ca_file;
+	ready = epoll_create1(EPOLL_CLOEXEC);
 	streams = curl_multi_init();
+	idle = curl_multi_init();	/* only to poll with */
+	curl_multi_setopt(streams, CURLMOPT_SOCKETFUNCTION, stream_socket);
+	curl_multi_setopt(streams, CURLMOPT_TIMERFUNCTION, stream_timeout);
 	curl_multi_setopt(streams, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX);
 	curl_multi_setopt(streams, CURLMOPT_MAX_HOST_CONNECTIONS, 200L);
 	curl_multi_setopt(streams, CURLMOPT_MAX_CONCURRENT_STREAMS, 100L);
@@ -121,15 +153,32 @@ reap(CURLM *m)
 	}
 }
 
-/* Waits on every multi handle's sockets at once: their fd sets are small, except that of the streams. */
+static void
+streams_perform(void)
+{
+	struct epoll_event ev[64];
+	int running, n = epoll_wait(ready, ev, 64, 0);
+
+	for (int i = 0; i < n; i++)
+		curl_multi_socket_action(streams, ev[i].data.fd, (ev[i].events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+		    (ev[i].events & EPOLLOUT ? CURL_CSELECT_OUT : 0) | (ev[i].events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0), &running);
+	if (stream_timer >= 0 && now_s() >= stream_timer) {
+		stream_timer = -1;
+		curl_multi_socket_action(streams, CURL_SOCKET_TIMEOUT, 0, &running);
+	}
+	reap(streams);
+}
+
+/* Waits on every lane's sockets and on the streams' at once. */
 bool
 load_run(const long *counter, long want, double seconds)
 {
 	double until = now_s() + seconds;
 
 	while (*counter < want) {
-		static struct curl_waitfd extra[LANES];
+		static struct curl_waitfd extra[LANES + 1];
 		unsigned nextra = 0;
+		double wait;
 		int running;
 
 		for (int i = 0; i < LANES; i++) {
@@ -148,13 +197,16 @@ load_run(const long *counter, long want, double seconds)
 				extra[nextra++] = (struct curl_waitfd){ .fd = max, .events =
 				    (short)(CURL_WAIT_POLLIN | (FD_ISSET(max, &w) ? CURL_WAIT_POLLOUT : 0)) };
 		}
-		curl_multi_perform(streams, &running);
-		reap(streams);
+		streams_perform();
 		if (*counter >= want)
 			break;
-		if (now_s() > until)
+		if ((wait = until - now_s()) < 0)
 			return false;
-		curl_multi_poll(streams, extra, nextra, nextra ? 20 : 100, NULL);
+		if (stream_timer >= 0 && stream_timer - now_s() < wait)
+			wait = stream_timer - now_s();
+		extra[nextra].fd = ready;
+		extra[nextra++].events = CURL_WAIT_POLLIN;
+		curl_multi_poll(idle, extra, nextra, wait < 0 ? 0 : wait > 0.02 ? 20 : (int)(wait * 1e3 + 0.5), NULL);
 	}
 	return true;
 }
