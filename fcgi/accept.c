@@ -263,7 +263,7 @@ loop_init(struct loop *l, const struct env *env)
 	for (int i = 0; i < PENDING_MAX; i++)
 		l->pending[i].fd = -1;
 	l->w = (struct worker){ .env = env, .a = arena_new(), .db = db_open(env->conf->database_url) };
-	l->listener = env->fd[strcmp(env->role, "sync") == 0 ? FD_SYNC : FD_WEB];
+	l->listener = env->fd[strcmp(env->role, "sync") == 0 ? FD_SYNC : strcmp(env->role, "login") == 0 ? FD_LOGIN : FD_WEB];
 	l->back = strcmp(env->role, "sync") == 0 ? env->fd[FD_BACK_R] : -1;
 	/* Blocked always (a read of libfcgi must not end by EINTR), taken between requests. */
 	sigemptyset(&set);

@@ -141,7 +141,8 @@ open_all(const struct conf *conf)
 		enum shared_fd fd;
 		const char *address;
 	} listeners[] = {
-		{ FD_WEB, conf->web_socket }, { FD_SYNC, conf->sync_socket }, { FD_METRICS, conf->metrics_listen },
+		{ FD_WEB, conf->web_socket }, { FD_SYNC, conf->sync_socket }, { FD_LOGIN, conf->login_socket },
+		{ FD_METRICS, conf->metrics_listen },
 	};
 	bool first = m.env.fd[FD_BATON_R] < 0;
 
@@ -277,7 +278,8 @@ pools_make(void)
 	for (size_t i = 0; i < nroles; i++)
 		for (int64_t k = roles[i].count(m.env.conf); k > 0; k--)
 			child_add(&roles[i], false);
-	log_info(NULL, "serving", LI("web", m.env.conf->web_workers), LI("sync", m.env.conf->sync_workers));
+	log_info(NULL, "serving", LI("web", m.env.conf->web_workers), LI("sync", m.env.conf->sync_workers),
+	    LI("login", m.env.conf->login_workers));
 }
 
 static void
@@ -386,6 +388,7 @@ stop(void)
 	atomic_store(&m.env.sh->stopping, 1);
 	listen_close_door(m.env.fd[FD_WEB], m.env.conf->web_socket);
 	listen_close_door(m.env.fd[FD_SYNC], m.env.conf->sync_socket);
+	listen_close_door(m.env.fd[FD_LOGIN], m.env.conf->login_socket);
 	m.phase = CLOSING;
 	m.phase_at = clock_mono_ms() + DOOR_MS;
 	m.kill_at = clock_mono_ms() + STOP_MS;

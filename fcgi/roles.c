@@ -1,8 +1,11 @@
 /* fcgi/roles.c - what the master's children are; see roles.h. */
 #include "fcgi/roles.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
+#include "core/base/log.h"
 #include "core/jobs/jobs.h"
 #include "core/sync/wake.h"
 #include "fcgi/metrics.h"
@@ -47,6 +50,21 @@ sync_count(const struct conf *conf)
 }
 
 static int64_t
+login_count(const struct conf *conf)
+{
+	return conf->login_workers;
+}
+
+/* Who logs in waits for his password's hash in any case: the processor is for the others first. */
+static int
+login_role(const struct env *env)
+{
+	if (nice(10) == -1)
+		log_warn(NULL, "login_not_nice", LI("errno", errno));
+	return worker_main(env);
+}
+
+static int64_t
 jobs_count(const struct conf *conf)
 {
 	return conf->jobs_workers;
@@ -62,6 +80,7 @@ const struct role roles[] = {
 	{ "park", park_main, one, true },
 	{ "sync", worker_main, sync_count, true },
 	{ "web", worker_main, web_count, true },
+	{ "login", login_role, login_count, true },
 	{ "jobs", jobs_role, jobs_count, false },
 	{ "metrics", metrics_main, metrics_count, false },
 };

@@ -17,6 +17,7 @@
 #define SHARED_FDS(X)							\
 	X(FD_WEB, "web")		/* listeners; -1: none */	\
 	X(FD_SYNC, "sync")						\
+	X(FD_LOGIN, "login")						\
 	X(FD_METRICS, "metrics")					\
 	X(FD_SHARED, "shared")		/* the memory */		\
 	X(FD_PARK_R, "park_r")		/* workers -> park: requests that wait */ \

@@ -1,5 +1,5 @@
 /*
- * fcgi/worker.h - the roles web and sync: one process, one request at a time.
+ * fcgi/worker.h - the roles web, sync and login: one process, one request at a time.
  *
  *	worker_main	the loop: listener, returned batches, signals, half-sent requests
  *	serve.c		one connection: parse, dispatch, answer, wake

@@ -38,11 +38,13 @@ static const struct setting {
 	S(migrate_database_url, STR, "", 0, 4000, "The same for the migrations, which make tables and roles. Empty: database_url."),
 	S(web_socket, STR, "unix:/run/hearth/web.sock", 5, 200, "Where nginx hands over short requests: unix:/path or tcp:host:port (a private network)."),
 	S(sync_socket, STR, "unix:/run/hearth/sync.sock", 5, 200, "The same for requests that may wait."),
+	S(login_socket, STR, "unix:/run/hearth/login.sock", 5, 200, "The same for requests that check passwords, which is slow on purpose."),
 	S(run_dir, STR, "/run/hearth", 1, 90, "For other sockets and small files of running processes."),
 	S(metrics_listen, STR, "", 0, 200, "host:port of a private listener for /_hearth/metrics. Empty: none."),
 	S(sql_dir, STR, "", 0, 1000, "Where sql/ lies. Empty: beside the binary, or one directory above it."),
 	S(web_workers, INT, "0", 0, 256, "Processes for short requests. 0: twice the cores, at most 16."),
 	S(sync_workers, INT, "0", 0, 256, "Processes for sync. 0: as many as cores."),
+	S(login_workers, INT, "0", 0, 256, "Processes for log-ins and what else checks passwords. 0: half the cores and one."),
 	S(jobs_workers, INT, "1", 0, 64, "Processes for background jobs."),
 	S(registration, REGISTRATION, "closed", 0, 0, "Who may register: open, token or closed."),
 	S(registration_shared_secret, STR, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
@@ -372,6 +374,7 @@ check_all(struct conf *c)
 	bad |= check_turn(c);
 	bad |= check_socket("web_socket", c->web_socket);
 	bad |= check_socket("sync_socket", c->sync_socket);
+	bad |= check_socket("login_socket", c->login_socket);
 	bad |= check_email(c);
 	if (!id_is_server(c->server_name))
 		bad |= complain("setting", "server_name", "is no host name or address with an optional port");
@@ -413,6 +416,8 @@ conf_load(void)
 		c->web_workers = 2 * cores_allowed() < 16 ? 2 * cores_allowed() : 16;
 	if (c->sync_workers == 0)
 		c->sync_workers = cores_allowed();
+	if (c->login_workers == 0)	/* as many as may hash at once, and one that asks the database meanwhile */
+		c->login_workers = (cores_allowed() < 2 ? 1 : cores_allowed() / 2) + 1;
 	return c;
 }
 

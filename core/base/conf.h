@@ -22,11 +22,11 @@ struct conf {
 	const char *public_baseurl;		/* https://localhost:8448: for .well-known */
 	const char *database_url;		/* libpq conninfo or URL */
 	const char *migrate_database_url;	/* default: database_url */
-	const char *web_socket, *sync_socket;	/* unix:/path or tcp:host:port */
+	const char *web_socket, *sync_socket, *login_socket;	/* unix:/path or tcp:host:port */
 	const char *run_dir;			/* other sockets, failpoints' files */
 	const char *metrics_listen;		/* host:port or empty */
 	const char *sql_dir;			/* where sql/ is; default beside the binary */
-	int64_t web_workers, sync_workers, jobs_workers;	/* 0: computed from the cores */
+	int64_t web_workers, sync_workers, login_workers, jobs_workers;	/* 0: computed from the cores */
 	enum conf_registration registration;
 	const char *registration_shared_secret;	/* empty: the door is closed */
 	const char *default_room_version;	/* "12" */

@@ -9,7 +9,7 @@ const http = require("node:http");
 const https = require("node:https");
 const path = require("node:path");
 const { start, freePort, tempDir, top } = require("./lib/server.js");
-const { request, register, waitFor, unique, enc, NO_NEWS } = require("./lib/client.js");
+const { login, request, register, waitFor, unique, enc, NO_NEWS } = require("./lib/client.js");
 const fastcgi = require("./lib/fastcgi.js");
 
 // ---- helpers
@@ -136,6 +136,28 @@ describe("processes", () => {
 		assert.deepEqual(result.failed, []);
 		await assertStored(alice, room, result);
 		await waitFor(() => pids(server, "web").length === 3 && pids(server, "sync").length === 2, { what: "all workers" });
+	});
+
+	test("while all log-in workers are busy, messages, syncs and registrations' questions pass; who logs in waits", async () => {
+		const { alice, room } = await aliceInRoom(server);
+		const workers = pids(server, "login"), stop = (signal) => workers.forEach((pid) => process.kill(pid, signal));
+		assert.ok(workers.length > 0);
+		stop("SIGSTOP");
+		try {
+			let answered = 0;
+			const logins = Array.from({ length: 30 }, () => login(server, alice.name, alice.password).then((c) => { answered++; return c; }));
+			const asked = alice.request("DELETE", `/_matrix/client/v3/devices/${alice.deviceId}`, { body: {} });
+			for (let i = 0; i < 20; i++) await alice.send(room, `m${i}`);
+			await alice.sync();
+			await alice.ok("GET", `/_matrix/client/v3/devices/${alice.deviceId}`);
+			await alice.ok("GET", "/_matrix/client/v3/login");
+			assert.equal(answered, 0);
+			stop("SIGCONT");
+			for (const c of await Promise.all(logins)) assert.equal(c.userId, alice.userId);
+			assert.equal((await asked).status, 401);
+		} finally {
+			stop("SIGCONT");
+		}
 	});
 
 	test("a killed sync worker: who waits goes on waiting", async () => {
@@ -478,13 +500,13 @@ describe("containers", () => {
 	after(() => server?.stop());
 	async function container(settings = {}) {
 		const dir = tempDir("container");
-		const web = await freePort(), sync = await freePort(), metrics = `127.0.0.1:${await freePort()}`;
+		const web = await freePort(), sync = await freePort(), login = await freePort(), metrics = `127.0.0.1:${await freePort()}`;
 		const log = fs.openSync(path.join(dir, "log"), "a");
 		const child = spawn(path.join(server.dir, "app/hearth"), ["serve"], {
 			stdio: ["ignore", log, log],
 			env: {
 				PATH: process.env.PATH, HEARTH_SERVER_NAME: server.name, HEARTH_DATABASE_URL: server.databaseUrl.replace("user=postgres", "user=hearth_worker"),
-				HEARTH_WEB_SOCKET: `tcp:127.0.0.1:${web}`, HEARTH_SYNC_SOCKET: `tcp:127.0.0.1:${sync}`, HEARTH_RUN_DIR: dir,
+				HEARTH_WEB_SOCKET: `tcp:127.0.0.1:${web}`, HEARTH_SYNC_SOCKET: `tcp:127.0.0.1:${sync}`, HEARTH_LOGIN_SOCKET: `tcp:127.0.0.1:${login}`, HEARTH_RUN_DIR: dir,
 				HEARTH_METRICS_LISTEN: metrics, HEARTH_SQL_DIR: path.join(top, "sql"), HEARTH_WEB_WORKERS: "2", HEARTH_SYNC_WORKERS: "1", HEARTH_RATE_LIMITS: "off", ...settings,
 			},
 		});

@@ -64,6 +64,7 @@ Test(conf, defaults)
 	cr_assert_str_eq(c->migrate_database_url, c->database_url);
 	cr_assert_eq(c->web_workers, 2 * n < 16 ? 2 * n : 16);
 	cr_assert_eq(c->sync_workers, n);
+	cr_assert_eq(c->login_workers, (n < 2 ? 1 : n / 2) + 1);
 	cr_assert_eq(c->jobs_workers, 1);
 	cr_assert_eq(c->wake_interval_ms, 5);
 	cr_assert_str_neq(c->sql_dir, "");
