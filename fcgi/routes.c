@@ -99,7 +99,7 @@ const struct route routes[] = {
 	/* ---- Rooms */
 	{ POST, C3 "/createRoom", USER, R_WRITE, TX_RW, 1024, cl_create_room, "createRoom" },
 	{ GET, C3 "/joined_rooms", USER, R_FREE, TX_RO, 0, cl_get_joined_rooms, "getJoinedRooms" },
-	{ POST, C3 "/join/{roomIdOrAlias}", USER, R_WRITE, TX_RW, 64, cl_join_room, "joinRoom" },
+	{ POST, C3 "/join/{roomIdOrAlias}", GUEST, R_WRITE, TX_RW, 64, cl_join_room, "joinRoom" },
 	{ POST, C3 "/rooms/{roomId}/join", GUEST, R_WRITE, TX_RW, 64, cl_join_room_by_id, "joinRoomById" },
 	{ POST, C3 "/rooms/{roomId}/leave", GUEST, R_WRITE, TX_RW, 64, cl_leave_room, "leaveRoom" },
 	{ POST, C3 "/rooms/{roomId}/invite", USER, R_WRITE, TX_RW, 64, cl_invite_user, "inviteUser" },

@@ -48,6 +48,8 @@ static const struct setting {
 	S(jobs_workers, INT, "1", 0, 64, "Processes for background jobs."),
 	S(registration, REGISTRATION, "closed", 0, 0, "Who may register: open, token or closed."),
 	S(registration_shared_secret, STR, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
+	S(guests, BOOL, "off", 0, 0, "Whether people may look into open rooms as guests, without an account: on or off."),
+	S(guest_idle_days, INT, "30", 1, 3650, "After how many days a guest goes whom nobody has used."),
 	S(default_room_version, STR, "12", 1, 2, "The version of new rooms, 1 to 12."),
 	S(access_token_lifetime_s, INT, "300", 0, 31536000, "How many seconds an access token is good, where the client can renew it by a refresh token. 0: for ever."),
 	S(session_lifetime_s, INT, "0", 0, 315360000, "How many seconds, where it cannot: afterwards the user logs in again. 0: for ever."),

@@ -29,6 +29,8 @@ struct conf {
 	int64_t web_workers, sync_workers, login_workers, jobs_workers;	/* 0: computed from the cores */
 	enum conf_registration registration;
 	const char *registration_shared_secret;	/* empty: the door is closed */
+	bool guests;				/* POST /register?kind=guest */
+	int64_t guest_idle_days;		/* until an unused one is deactivated */
 	const char *default_room_version;	/* "12" */
 	int64_t access_token_lifetime_s, session_lifetime_s;	/* for clients that can refresh, and for others; 0: for ever */
 	int64_t login_token_lifetime_s;		/* 0: nobody gets one */

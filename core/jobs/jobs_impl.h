@@ -23,6 +23,8 @@ extern const struct job_kind job_kinds[];
 extern const size_t njob_kinds;
 
 enum err profile_refresh_run(struct ctx *cx, struct job *j);
+enum err guests_leave_run(struct ctx *cx, struct job *j);	/* key: room nid */
+enum err guests_cleanup_run(struct ctx *cx, struct job *j);
 enum err deactivate_run(struct ctx *cx, struct job *j);
 enum err to_device_purge_run(struct ctx *cx, struct job *j);	/* key: device nid */
 enum err purge_history_run(struct ctx *cx, struct job *j);	/* keys: purge_room.c */

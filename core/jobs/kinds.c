@@ -14,6 +14,8 @@ const struct job_kind job_kinds[] = {
 	{ "purge_room",		purge_room_run,		0,		NULL },
 	{ "deactivate",		deactivate_run,		0,		NULL },
 	{ "mail",		mail_run,		0,		NULL },
+	{ "guests_leave",	guests_leave_run,	0,		NULL },
+	{ "guests_cleanup",	guests_cleanup_run,	6 * HOUR,	NULL },
 	{ "txn_cleanup",	NULL,			HOUR,		&cleanup_of_txn },
 	{ "uia_cleanup",	NULL,			HOUR,		&cleanup_of_uia },
 	{ "email_cleanup",	NULL,			HOUR,		&cleanup_of_email },

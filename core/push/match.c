@@ -230,8 +230,8 @@ static const struct {
 	{ "underride", all_hold },
 };
 
-static struct push_result
-result_of(const struct json *rule)
+struct push_result
+push_actions(const struct json *rule)
 {
 	const struct json *actions = json_get(rule, "actions"), *value;
 	struct push_result r = { .rule = rule };
@@ -266,7 +266,7 @@ push_match(const struct json *rules, const char *user, const struct push_event *
 
 		for (size_t i = 0; json_is(list, JSON_ARR) && i < list->u.arr.n; i++)
 			if (json_get_bool(list->u.arr.v[i], "enabled", true) && kinds[k].matches(list->u.arr.v[i], ev))
-				return result_of(list->u.arr.v[i]);
+				return push_actions(list->u.arr.v[i]);
 	}
 	return (struct push_result){ 0 };
 }

@@ -27,6 +27,9 @@ struct push_result {
 /* rules: {"global":{...}} in force (push_rules_merge()); user: their owner, an esc id. */
 struct push_result push_match(const struct json *rules, const char *user, const struct push_event *ev);
 
+/* What a rule does when it matches. */
+struct push_result push_actions(const struct json *rule);
+
 /* Does one condition hold? */
 bool push_condition(const struct json *condition, const struct push_event *ev);
 

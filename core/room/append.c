@@ -9,7 +9,8 @@
 
 /* The nids are taken behind the lock: an event's is greater than those of all that it is built on (state_res.h, `order`). */
 STMT(append_lock,
-    "WITH r AS MATERIALIZED (SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged AS shut FROM room"
+    "WITH r AS MATERIALIZED (SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged AS shut,"
+    "	n_a, n_b, n_c, n_d, n_e FROM room"
     "	WHERE id = $1 FOR NO KEY UPDATE)"
     " SELECT r.*, ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint) WHERE r.nid > 0) FROM r");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
@@ -202,7 +203,9 @@ take_room(struct append *ap, const char *room_id)
 	ap->room = (struct room){ .nid = db_i64(r, 0), .id = room_id, .rv = room_version_get(db_text(r, 1)),
 		.last_room_pos = db_i64(r, 2), .state_ver = db_i64(r, 3), .depth = db_i64(r, 4), .joined = db_i64(r, 5),
 		.invited = db_i64(r, 6), .public = db_bool(r, 7), .blocked = db_bool(r, 8) };
-	ap->nid = db_i64s(r, 9, &n);
+	for (int i = 0; i < PUSH_SUMS; i++)
+		ap->room.sums.n[i] = db_i64(r, 9 + i);
+	ap->nid = db_i64s(r, 9 + PUSH_SUMS, &n);
 	if (ap->room.blocked && !ap->leaving)
 		return fail(cx, M_FORBIDDEN, "this room is blocked on this server");
 	if (ap->room.rv == NULL) {
@@ -448,6 +451,7 @@ static void
 note_member(struct append *ap, const struct made *m, const struct slot *s, enum membership was)
 {
 	struct member_row *row = NULL;
+	bool joins = false;
 
 	ap->room.joined += (s->membership == MEM_JOIN) - (was == MEM_JOIN);
 	ap->room.invited += (s->membership == MEM_INVITE) - (was == MEM_INVITE);
@@ -456,10 +460,13 @@ note_member(struct append *ap, const struct made *m, const struct slot *s, enum 
 	for (size_t i = 0; i < ap->nmembers; i++)
 		if (ap->members[i].user == m->key_nid)
 			row = &ap->members[i];
-	if (row == NULL)
+	if (row != NULL)
+		joins = row->joins;
+	else
 		row = GROW(ap->cx->a, ap->members, ap->nmembers, ap->members_cap);
 	*row = (struct member_row){ m->key_nid, s->membership, m->nid, m->room_pos, m->sender_nid,
-		s->membership == MEM_INVITE || s->membership == MEM_KNOCK ? stripped_state(ap, &m->ev) : NULL };
+		s->membership == MEM_INVITE || s->membership == MEM_KNOCK ? stripped_state(ap, &m->ev) : NULL,
+		joins || (s->membership == MEM_JOIN && was != MEM_JOIN) };
 }
 
 static void
@@ -530,6 +537,8 @@ append_event(struct append *ap, const struct draft *d, const struct event **out)
 	m->thread = ap->nmade == 0 ? relation_thread(ap) : -1;
 	m->ver = ap->room.state_ver;
 	m->room_pos = ++ap->room.last_room_pos;
+	const struct slot *power = append_state(ap, "m.room.power_levels", "");
+	counts_note(ap, m, power_of_user(&st, ap->room.rv, m->ev.sender), power != NULL ? power->ev->content : NULL);
 	if (ap->made == NULL)
 		ap->made = arena_calloc(cx->a, ap->nids, sizeof *ap->made);
 	ap->made[ap->nmade++] = m;

@@ -29,6 +29,7 @@
 #define HEARTH_APPEND_H
 
 #include "core/event/event.h"
+#include "core/push/class.h"
 #include "core/room/names.h"
 #include "core/room/render.h"
 
@@ -38,6 +39,7 @@ struct room {
 	const struct room_version *rv;
 	int64_t last_room_pos, state_ver, depth;
 	int64_t joined, invited;
+	struct push_sums sums;		/* of the main timeline, as of the last event */
 	bool public, blocked;		/* blocked: or purged (purge.h) */
 };
 

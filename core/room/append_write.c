@@ -1,24 +1,33 @@
 /* core/room/append_write.c - the writes of an append, all queued: they travel with COMMIT. */
+#include <assert.h>
+
 #include "core/room/append_impl.h"
+#include "core/room/guest.h"
 #include "core/room/pdu.h"
 #include "core/room/relation.h"
 
 STMT(append_room_insert,
-    "INSERT INTO room (nid, id, version, public, last_room_pos, state_ver, extremities, depth, joined, invited, created_ts)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+    "INSERT INTO room (nid, id, version, public, last_room_pos, state_ver, extremities, depth, joined, invited, created_ts,"
+    " n_a, n_b, n_c, n_d, n_e) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
 STMT(append_room_update,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
-    " last_pos = stream_pos() WHERE nid = $1");
+    " n_a = $8, n_b = $9, n_c = $10, n_d = $11, n_e = $12, last_pos = stream_pos() WHERE nid = $1");
+#define NO_SUMS	P_NULL, P_NULL, P_NULL, P_NULL, P_NULL
 /* A message sent alone, as most are: half of what the same costs out of arrays. */
 STMT(append_single_event,
-    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu)"
-    " VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14)");
+    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
+    " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e)"
+    " VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14,"
+    " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)");
 STMT(append_events,
-    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu)"
-    " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), NULLIF(thread, -1), flags, id, content, pdu"
+    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
+    " push_class, members, n_a, n_b, n_c, n_d, n_e)"
+    " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), NULLIF(thread, -1), flags, id, content, pdu,"
+    " class, members, a, b, c, d, e"
     " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],"
-    " $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[])"
-    " u(nid, room_pos, ts, type, key, sender, ver, prev, thread, flags, id, content, pdu)");
+    " $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[],"
+    " $19::bigint[], $20::bigint[], $21::bigint[])"
+    " u(nid, room_pos, ts, type, key, sender, ver, prev, thread, flags, id, content, pdu, class, members, a, b, c, d, e)");
 STMT(append_state_close,
     "UPDATE state SET until = $5 WHERE room = $1 AND line = 0 AND type = $2 AND key = $3 AND since = $4");
 STMT(append_state_insert,
@@ -55,20 +64,27 @@ write_room(struct append *ap)
 	if (ap->fresh)
 		db_queue(ap->cx, NULL, DB_NONE, &append_room_insert, P_I64(r->nid), P_TEXT(r->id), P_TEXT(r->rv->id), P_BOOL(r->public),
 		    P_I64(r->last_room_pos), P_I64(r->state_ver), P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited),
-		    P_I64(ap->cx->now));
+		    P_I64(ap->cx->now), SUMS(r->sums));
 	else
 		db_queue(ap->cx, NULL, DB_NONE, &append_room_update, P_I64(r->nid), P_I64(r->last_room_pos), P_I64(r->state_ver),
-		    P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited));
+		    P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited), SUMS(r->sums));
 }
 
-/* One bigint[] parameter out of n structs. */
-#define COLUMN(ap, n, expr)						\
-	__extension__({							\
-		int64_t *v_ = arena_alloc((ap)->cx->a, ((n) + 1) * sizeof *v_);	\
-		for (size_t i = 0; i < (n); i++)			\
-			v_[i] = (expr);					\
-		P_I64S(v_, n);						\
-	})
+#define EVENT_PARAMS(ap, m, c)									\
+	P_I64((ap)->room.nid), P_I64((m)->nid), P_I64((m)->room_pos), P_I64((c)->ts), P_I64((m)->type_nid), P_I64((m)->key_nid),	\
+	    P_I64((m)->sender_nid), P_I64((m)->ver), P_I64((m)->prev_state), P_I64((m)->thread), P_I64((c)->flags), P_TEXT((c)->id),	\
+	    P_TEXT((c)->content), P_TEXT((c)->pdu), P_I64((m)->class), P_I64((m)->members), SUMS((m)->sums)
+
+static void
+write_single_event(struct append *ap, const struct pdu_columns *c)
+{
+	const struct made *m = ap->made[0];
+
+	if (m->thread < 0)
+		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, EVENT_PARAMS(ap, m, c), NO_SUMS);
+	else
+		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, EVENT_PARAMS(ap, m, c), SUMS(m->thread_sums));
+}
 
 static void
 write_events(struct append *ap)
@@ -86,15 +102,15 @@ write_events(struct append *ap)
 		pdu[i] = c[i].pdu;
 	}
 	if (n == 1) {
-		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, P_I64(ap->room.nid), P_I64(m[0]->nid), P_I64(m[0]->room_pos), P_I64(c->ts),
-		    P_I64(m[0]->type_nid), P_I64(m[0]->key_nid), P_I64(m[0]->sender_nid), P_I64(m[0]->ver), P_I64(m[0]->prev_state),
-		    P_I64(m[0]->thread), P_I64(c->flags), P_TEXT(*id), P_TEXT(*content), P_TEXT(*pdu));
+		write_single_event(ap, c);
 		return;
 	}
+	assert(m[0]->thread < 0);	/* what is in a thread comes alone: here its sums would be missing */
 	db_queue(ap->cx, NULL, DB_NONE, &append_events, P_I64(ap->room.nid), COLUMN(ap, n, m[i]->nid), COLUMN(ap, n, m[i]->room_pos),
 	    COLUMN(ap, n, c[i].ts), COLUMN(ap, n, m[i]->type_nid), COLUMN(ap, n, m[i]->key_nid), COLUMN(ap, n, m[i]->sender_nid),
 	    COLUMN(ap, n, m[i]->ver), COLUMN(ap, n, m[i]->prev_state), COLUMN(ap, n, m[i]->thread), COLUMN(ap, n, c[i].flags), P_TEXTS(id, n),
-	    P_TEXTS(content, n), P_TEXTS(pdu, n));
+	    P_TEXTS(content, n), P_TEXTS(pdu, n), COLUMN(ap, n, m[i]->class), COLUMN(ap, n, m[i]->members), COLUMN(ap, n, m[i]->sums.n[0]),
+	    COLUMN(ap, n, m[i]->sums.n[1]), COLUMN(ap, n, m[i]->sums.n[2]), COLUMN(ap, n, m[i]->sums.n[3]), COLUMN(ap, n, m[i]->sums.n[4]));
 }
 
 static void
@@ -143,11 +159,17 @@ append_close(struct append *ap)
 		relation_write(ap);
 	write_state(ap);
 	append_write_members(ap);
+	for (size_t i = 0; i < ap->nmade; i++)
+		counts_write_event(ap, ap->made[i]);
+	counts_write_positions(ap);
 	if (!ap->fresh)
 		write_room(ap);
 	if (ap->txn_id != NULL)
 		db_queue(ap->cx, NULL, DB_NONE, &append_txn_insert, P_I64(ap->cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key),
 		    P_I64(ap->made[0]->nid), P_TEXT(ap->txn_id), P_I64(ap->cx->now));
+	for (size_t i = 0; i < ap->nmade && !ap->fresh; i++)
+		if (ap->made[i]->key_nid == NAME_EMPTY)
+			guest_access_changed(ap->cx, ap->room.nid, ap->made[i]->type_nid, ap->made[i]->ev.content);
 	touch_room(ap->cx, ap->room.nid);
 }
 
@@ -172,5 +194,8 @@ append_redact_target(struct append *ap)
 	db_queue(cx, NULL, DB_NONE, &append_redacted, P_I64(t->nid), P_I64(by->nid), P_TEXT(c.content), P_TEXT(c.pdu),
 	    P_I64((t->flags & ~EV_VERBATIM) | c.flags | EV_REDACTED));
 	relation_forget(cx, t->nid);
+	counts_forget(cx, t->nid);
+	if (t->key_nid == NAME_EMPTY)
+		guest_access_changed(cx, ap->room.nid, t->type_nid, pruned.content);
 	return M_OK;
 }

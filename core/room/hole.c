@@ -154,6 +154,9 @@ state_before(struct fill *f, struct filler *x, const struct given_state *given, 
 	struct stored *prev[EVENT_PREV_MAX];
 	size_t n = 0;
 
+	*out = (struct point){ 0, 0 };
+	if (ev->nprev == 0)	/* the create event: version 0 is empty */
+		return M_OK;
 	for (size_t i = 0; i < ev->nprev; i++) {
 		struct stored *s = stored_find(&f->rc->events, ev->prev_ids[i]);
 		if (is_real(s) && s->before.ver >= 0)

@@ -2,6 +2,7 @@
 #include "core/room/member.h"
 #include "core/base/id.h"
 #include "core/room/append.h"
+#include "core/room/guest.h"
 #include "core/room/restricted.h"
 #include "core/user/account.h"
 #include "core/user/carry_over.h"
@@ -63,17 +64,6 @@ set_profile(struct ctx *cx, struct json *content, struct rows *profile)
 		json_set(cx->a, content, "displayname", name);
 	if (avatar != NULL)
 		json_set(cx->a, content, "avatar_url", avatar);
-}
-
-/* Guests join only where the room lets them (Client-Server API, "Guest Access"). */
-static enum err
-guest_may_join(const struct append *ap)
-{
-	const struct slot *s = append_state(ap, "m.room.guest_access", "");
-
-	if (s != NULL && json_str_eq(json_get(s->ev->content, "guest_access"), "can_join"))
-		return M_OK;
-	return fail(ap->cx, M_GUEST_ACCESS_FORBIDDEN, "guests may not join this room");
 }
 
 /*

@@ -29,6 +29,8 @@ STMT(purge_room_events, "SELECT nid FROM event WHERE room = $1 LIMIT $2");
 STMT(purge_room_relations, "DELETE FROM event_relation WHERE event = ANY ($1)");
 STMT(purge_room_thread_users, "DELETE FROM thread_user WHERE root = ANY ($1)");
 STMT(purge_room_threads, "DELETE FROM thread WHERE root = ANY ($1)");
+STMT(purge_room_thread_counts, "DELETE FROM thread_count WHERE root = ANY ($1)");
+STMT(purge_room_mentions, "DELETE FROM mention WHERE event = ANY ($1)");
 STMT(purge_room_txns, "DELETE FROM txn WHERE event = ANY ($1)");
 STMT(purge_room_event_rows, "DELETE FROM event WHERE nid = ANY ($1)");
 STMT(purge_room_state, "DELETE FROM state WHERE ctid = ANY (ARRAY(SELECT ctid FROM state WHERE room = $1 LIMIT $2))");
@@ -39,9 +41,11 @@ STMT(purge_room_strip,
     "WITH m AS (UPDATE local_member SET event = NULL, oob_pdu = NULL, stripped = NULL, sender = NULL, joined_pos = NULL, membership = 4"
     "	WHERE ctid = ANY (ARRAY(SELECT ctid FROM local_member WHERE room = $1 AND (event IS NOT NULL OR oob_pdu IS NOT NULL"
     "	OR joined_pos IS NOT NULL OR stripped IS NOT NULL) LIMIT $2)) RETURNING usr),"
-    " d AS (DELETE FROM account_data WHERE room = $1 AND usr = ANY (ARRAY(SELECT usr FROM m)))"
+    " d AS (DELETE FROM account_data WHERE room = $1 AND usr = ANY (ARRAY(SELECT usr FROM m))),"
+    " u AS (DELETE FROM read_up_to WHERE room = $1 AND usr = ANY (ARRAY(SELECT usr FROM m)))"
     " SELECT usr FROM m");
-STMT(purge_room_empty, "UPDATE room SET extremities = '{}', joined = 0, invited = 0, purged_pos = NULL WHERE nid = $1");
+STMT(purge_room_empty, "UPDATE room SET extremities = '{}', joined = 0, invited = 0, purged_pos = NULL,"
+    " n_a = 0, n_b = 0, n_c = 0, n_d = 0, n_e = 0 WHERE nid = $1");
 STMT(purge_room_forget, "DELETE FROM local_member WHERE ctid = ANY (ARRAY(SELECT ctid FROM local_member WHERE room = $1 LIMIT $2))");
 STMT(purge_room_row, "DELETE FROM room WHERE nid = $1 AND NOT blocked");
 
@@ -121,7 +125,7 @@ static enum err
 delete_some_events(struct ctx *cx, int64_t room, bool *did)
 {
 	static const struct stmt *const before[] = { &purge_room_relations, &purge_room_thread_users, &purge_room_threads, &purge_room_txns,
-		&purge_room_event_rows };
+		&purge_room_thread_counts, &purge_room_mentions, &purge_room_event_rows };
 	struct rows r;
 	int64_t *nids;
 	size_t n = 0;

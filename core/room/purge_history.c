@@ -51,7 +51,11 @@ STMT(purge_relations,
 STMT(purge_threaded,
     "WITH RECURSIVE c(event, depth) AS (SELECT r.event, 1 FROM event_relation r WHERE r.target = ANY ($1)"
     " UNION SELECT r.event, c.depth + 1 FROM c JOIN event_relation r ON r.target = c.event WHERE c.depth < 4)"
-    " UPDATE event SET thread = NULL WHERE nid = ANY (ARRAY(SELECT event FROM c)) AND thread = ANY ($1)");
+    " UPDATE event SET thread = NULL, push_class = 0, t_a = NULL, t_b = NULL, t_c = NULL, t_d = NULL, t_e = NULL"
+    " WHERE nid = ANY (ARRAY(SELECT event FROM c)) AND thread = ANY ($1)");
+/* They are no longer among what is counted (core/push/counts.h), and the sums of the main timeline do not hold them. */
+STMT(purge_mentions, "DELETE FROM mention WHERE event = ANY ($1) OR thread = ANY ($1)");
+STMT(purge_thread_counts, "DELETE FROM thread_count WHERE root = ANY ($1)");
 STMT(purge_targets,
     "UPDATE event_relation SET target = NULL, target_id = (SELECT e.id FROM event e WHERE e.nid = event_relation.target)"
     " WHERE target = ANY ($1)");
@@ -176,6 +180,8 @@ delete_events(struct step *s)
 		held[nheld++] = db_i64(&r, 0);
 	db_queue(cx, NULL, DB_NONE, &purge_relations, P_I64S(s->events, s->n));
 	db_queue(cx, NULL, DB_NONE, &purge_threaded, P_I64S(s->events, s->n));
+	db_queue(cx, NULL, DB_NONE, &purge_mentions, P_I64S(s->events, s->n));
+	db_queue(cx, NULL, DB_NONE, &purge_thread_counts, P_I64S(s->events, s->n));
 	db_queue(cx, NULL, DB_NONE, &purge_targets, P_I64S(s->events, s->n));
 	db_queue(cx, NULL, DB_NONE, &purge_thread_users, P_I64S(s->events, s->n));
 	db_queue(cx, NULL, DB_NONE, &purge_threads, P_I64S(s->events, s->n));

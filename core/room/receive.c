@@ -7,7 +7,8 @@
 #include "core/room/relation.h"
 
 STMT(receive_lock,
-    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged, extremities FROM room WHERE id = $1 FOR NO KEY UPDATE");
+    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged, extremities,"
+    " n_a, n_b, n_c, n_d, n_e FROM room WHERE id = $1 FOR NO KEY UPDATE");
 /* Some keys of a state. */
 STMT(receive_keys,
     "SELECT " STORED_COLS ", k.n FROM unnest($4::text[], $5::text[]) WITH ORDINALITY k(t, s, n)"
@@ -34,6 +35,8 @@ receive_begin(struct receive *rc, struct ctx *cx, const char *room_id)
 		.state_ver = db_i64(&r, 3), .depth = db_i64(&r, 4), .joined = db_i64(&r, 5), .invited = db_i64(&r, 6), .public = db_bool(&r, 7),
 		.blocked = db_bool(&r, 8) };
 	ext = db_i64s(&r, 9, &n);
+	for (int i = 0; i < PUSH_SUMS; i++)
+		room->sums.n[i] = db_i64(&r, 10 + i);
 	if (room->blocked)
 		return fail(cx, M_FORBIDDEN, "this room is blocked on this server");
 	if (room->rv == NULL) {
@@ -229,6 +232,25 @@ receive_judge(struct receive *rc, const struct incoming *in, struct stored *cons
 		e = M_OK;
 	}
 	return e;
+}
+
+enum err
+receive_power(struct receive *rc, const struct incoming *in, struct point before, int64_t *power, const struct json **levels)
+{
+	struct view w;
+	struct auth_state st = { .get = view_get, .arg = &w };
+	const struct event *ev;
+	enum err e;
+
+	view_keys(rc, in, &w);
+	if ((e = view_read(rc, &w, before)) != M_OK)
+		return e;
+	if (in->ev.rv->no_create_in_auth)
+		st.create = rc->create != NULL ? &rc->create->ev : NULL;
+	ev = view_get(&w, "m.room.power_levels", "");
+	*levels = ev != NULL ? ev->content : NULL;
+	*power = power_of_user(&st, in->ev.rv, in->ev.sender);
+	return M_OK;
 }
 
 static enum err

@@ -7,5 +7,7 @@
 void receive_init(struct receive *rc, struct ctx *cx);
 /* Adds the names in these events to rc->ap.names: names_queue() before the lock, names_take() after the round trip. */
 void receive_names(struct receive *rc, const struct incoming *in, size_t n);
+/* The sender's power, and the content of m.room.power_levels (NULL: none), in a state. One round trip. */
+enum err receive_power(struct receive *rc, const struct incoming *in, struct point before, int64_t *power, const struct json **levels);
 
 #endif

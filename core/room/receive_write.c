@@ -7,12 +7,18 @@
 
 /* $14: made at the position of another event (a hole is filled), or now. */
 STMT(receive_insert,
-    "INSERT INTO event (room, room_pos, ts, type, state_key, sender, line, ver, at_ver, prev_state, thread, flags, id, content, pdu, pos)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, coalesce($16, stream_pos())) RETURNING nid, pos");
+    "INSERT INTO event (room, room_pos, ts, type, state_key, sender, line, ver, at_ver, prev_state, thread, flags, id, content, pdu, pos,"
+    " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, coalesce($16, stream_pos()),"
+    " $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) RETURNING nid, pos");
 /* An outlier becomes real: it is news now, whenever it was stored. */
 STMT(receive_real,
     "UPDATE event SET room_pos = $2, line = $3, ver = $4, at_ver = $5, prev_state = $6, thread = $7, flags = $8 | flags & 16,"
-    " pos = coalesce($9, stream_pos()) WHERE nid = $1 RETURNING nid, pos");
+    " pos = coalesce($9, stream_pos()), push_class = $10, members = $11, n_a = $12, n_b = $13, n_c = $14, n_d = $15, n_e = $16,"
+    " t_a = $17, t_b = $18, t_c = $19, t_d = $20, t_e = $21 WHERE nid = $1 RETURNING nid, pos");
+/* What fills a hole counts for nothing: the sums there are those below it. */
+STMT(receive_sums_below,
+    "SELECT n_a, n_b, n_c, n_d, n_e FROM event WHERE room = $1 AND room_pos < $2 ORDER BY room_pos DESC LIMIT 1");
 STMT(receive_fork, "UPDATE event SET fork = $2 WHERE nid = $1");
 STMT(receive_outlier_nids, "SELECT ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $1::bigint))");
 STMT(receive_outlier_rows,
@@ -23,7 +29,7 @@ STMT(receive_outlier_rows,
     " u(nid, ts, type, key, sender, flags, id, content, pdu)");
 STMT(receive_room,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
-    " full_state_pos = CASE WHEN $8 THEN stream_pos() ELSE full_state_pos END, last_pos = stream_pos() WHERE nid = $1");
+    " n_a = $9, n_b = $10, n_c = $11, n_d = $12, n_e = $13, full_state_pos = CASE WHEN $8 THEN stream_pos() ELSE full_state_pos END, last_pos = stream_pos() WHERE nid = $1");
 
 #define OUTLIERS_AT_ONCE 1000
 
@@ -145,14 +151,17 @@ note_member(struct receive *rc, const struct changed_member *m)
 {
 	struct append *ap = &rc->ap;
 	struct member_row *row = NULL;
+	bool joins = m->is == MEM_JOIN && m->was != MEM_JOIN;
 
 	for (size_t i = 0; i < ap->nmembers; i++)
 		if (ap->members[i].user == m->user)
 			row = &ap->members[i];
-	if (row == NULL)
+	if (row != NULL)
+		joins |= row->joins;
+	else
 		row = GROW(rc->cx->a, ap->members, ap->nmembers, ap->members_cap);
 	/* Who has no member event any more has left, as far as he can tell. What an invitation shows is read from the room. */
-	*row = (struct member_row){ m->user, m->is != MEM_NONE ? m->is : MEM_LEAVE, m->event, ap->room.last_room_pos, m->sender, NULL };
+	*row = (struct member_row){ m->user, m->is != MEM_NONE ? m->is : MEM_LEAVE, m->event, ap->room.last_room_pos, m->sender, NULL, joins };
 }
 
 enum err
@@ -245,37 +254,66 @@ relate(struct receive *rc, const struct incoming *in)
 	return e;
 }
 
-static void
-write_relation(struct receive *rc, const struct stored *s)
+/* Only one that comes at the room's end counts. Whether it names the whole room is asked of the state where it says so. */
+static enum err
+note_counts(struct receive *rc, const struct incoming *in, const struct stored *s, struct made *m, bool live)
 {
-	struct append *ap = &rc->ap;
-	struct made *m;
+	const struct json *all = json_get(json_get(in->ev.content, "m.mentions"), "room"), *levels = NULL;
+	int64_t power = 0;
+	struct rows r;
+	enum err e;
 
-	if (ap->rel == NULL)
-		return;
-	m = arena_zalloc(rc->cx->a, sizeof *m);
-	*m = (struct made){ .ev = s->ev, .nid = s->nid, .type_nid = s->type_nid, .sender_nid = s->sender_nid, .room_pos = s->room_pos };
-	ap->made = arena_alloc(rc->cx->a, sizeof *ap->made);
-	ap->made[0] = m;
-	relation_write(ap);
-	ap->rel = NULL;
+	*m = (struct made){ .ev = in->ev, .nid = s->nid, .type_nid = s->type_nid, .sender_nid = s->sender_nid, .room_pos = s->room_pos,
+		.thread = rc->ap.rel != NULL ? relation_thread(&rc->ap) : -1 };
+	if (s->room_pos == INT64_MIN)
+		return M_OK;
+	if (live) {
+		if (json_is(all, JSON_BOOL) && all->u.b && s->before.ver >= 0 && (e = receive_power(rc, in, s->before, &power, &levels)) != M_OK)
+			return e;
+		counts_note(&rc->ap, m, power, levels);
+		return M_OK;
+	}
+	if ((e = db_maybe(rc->cx, &r, &receive_sums_below, P_I64(rc->ap.room.nid), P_I64(s->room_pos))) != M_OK)
+		return e;
+	for (int i = 0; r.n > 0 && i < PUSH_SUMS; i++)
+		m->sums.n[i] = db_i64(&r, i);
+	return M_OK;
 }
 
+#define THREAD_SUMS(m, i)	P_I64_OR_NULL(counted ? (m)->thread_sums.n[i] : -1, -1)
+#define COUNTS(m)	P_I64((m)->class), P_I64((m)->members), SUMS((m)->sums), THREAD_SUMS(m, 0), THREAD_SUMS(m, 1), THREAD_SUMS(m, 2),	\
+			    THREAD_SUMS(m, 3), THREAD_SUMS(m, 4)
+
 static enum err
-write_event(struct receive *rc, const struct stored *s, const struct stored *replaces, bool known, struct rows *r)
+write_event(struct receive *rc, const struct stored *s, const struct stored *replaces, bool known, const struct made *m, bool live, struct rows *r)
 {
-	int64_t thread = rc->ap.rel != NULL ? relation_thread(&rc->ap) : -1, prev = replaces != NULL ? replaces->nid : -1;
+	int64_t prev = replaces != NULL ? replaces->nid : -1;
+	bool counted = live && m->thread >= 0;
 	struct pdu_columns c;
 
 	if (known)
 		return db_row(rc->cx, r, &receive_real, P_I64(s->nid), P_I64_OR_NULL(s->room_pos, INT64_MIN), P_I64(s->before.line),
-		    P_I64_OR_NULL(s->before.ver, -1), P_I64_OR_NULL(s->at_ver, -1), P_I64_OR_NULL(prev, -1), P_I64_OR_NULL(thread, -1),
-		    P_I64(s->flags), P_I64_OR_NULL(s->pos, 0));
+		    P_I64_OR_NULL(s->before.ver, -1), P_I64_OR_NULL(s->at_ver, -1), P_I64_OR_NULL(prev, -1), P_I64_OR_NULL(m->thread, -1),
+		    P_I64(s->flags), P_I64_OR_NULL(s->pos, 0), COUNTS(m));
 	event_columns(rc->cx->a, &s->ev, &c);
 	return db_row(rc->cx, r, &receive_insert, P_I64(rc->ap.room.nid), P_I64_OR_NULL(s->room_pos, INT64_MIN), P_I64(c.ts), P_I64(s->type_nid),
 	    P_I64_OR_NULL(s->key_nid, -1), P_I64(s->sender_nid), P_I64(s->before.line), P_I64_OR_NULL(s->before.ver, -1),
-	    P_I64_OR_NULL(s->at_ver, -1), P_I64_OR_NULL(prev, -1), P_I64_OR_NULL(thread, -1), P_I64(s->flags | c.flags), P_TEXT(c.id),
-	    P_TEXT(c.content), P_TEXT(c.pdu), P_I64_OR_NULL(s->pos, 0));
+	    P_I64_OR_NULL(s->at_ver, -1), P_I64_OR_NULL(prev, -1), P_I64_OR_NULL(m->thread, -1), P_I64(s->flags | c.flags), P_TEXT(c.id),
+	    P_TEXT(c.content), P_TEXT(c.pdu), P_I64_OR_NULL(s->pos, 0), COUNTS(m));
+}
+
+static void
+write_relation(struct receive *rc, struct made *m)
+{
+	struct append *ap = &rc->ap;
+
+	if (ap->rel == NULL)
+		return;
+	ap->made = arena_alloc(rc->cx->a, sizeof *ap->made);
+	ap->made[0] = m;
+	relation_write(ap);
+	ap->made = NULL;
+	ap->rel = NULL;
 }
 
 enum err
@@ -283,6 +321,8 @@ receive_store(struct receive *rc, const struct incoming *in, struct stored *know
     const struct stored *replaces, bool fork, struct stored **out)
 {
 	struct stored *s = known != NULL ? known : arena_zalloc(rc->cx->a, sizeof *s);
+	bool live = at.room_pos != INT64_MIN && at.pos == 0;
+	struct made *m = arena_zalloc(rc->cx->a, sizeof *m);
 	struct point after;
 	struct rows r;
 	enum err e;
@@ -300,11 +340,14 @@ receive_store(struct receive *rc, const struct incoming *in, struct stored *know
 	s->at_ver = at.at_ver;
 	s->before = before;
 	rc->ap.rel = NULL;
-	if ((at.room_pos != INT64_MIN && (e = relate(rc, in)) != M_OK) || (e = write_event(rc, s, replaces, known != NULL, &r)) != M_OK)
+	if ((at.room_pos != INT64_MIN && (e = relate(rc, in)) != M_OK) || (e = note_counts(rc, in, s, m, live)) != M_OK ||
+	    (e = write_event(rc, s, replaces, known != NULL, m, live, &r)) != M_OK)
 		return e;
-	s->nid = db_i64(&r, 0);
+	m->nid = s->nid = db_i64(&r, 0);
 	s->pos = db_i64(&r, 1);
-	write_relation(rc, s);
+	write_relation(rc, m);
+	if (live)
+		counts_write_event(&rc->ap, m);
 	stored_put(&rc->events, s);
 	*out = s;
 	if (!fork || s->ev.state_key == NULL || before.ver < 0)
@@ -492,8 +535,9 @@ receive_close(struct receive *rc)
 			room->depth = rc->ext[i]->ev.depth;
 	}
 	append_write_members(&rc->ap);
+	counts_write_positions(&rc->ap);
 	db_queue(rc->cx, NULL, DB_NONE, &receive_room, P_I64(room->nid), P_I64(room->last_room_pos), P_I64(room->state_ver), P_I64S(ext, rc->next),
-	    P_I64(room->depth), P_I64(room->joined), P_I64(room->invited), P_BOOL(rc->replaced));
+	    P_I64(room->depth), P_I64(room->joined), P_I64(room->invited), P_BOOL(rc->replaced), SUMS(room->sums));
 	touch_room(rc->cx, room->nid);
 	return db_run(rc->cx);
 }

@@ -7,7 +7,8 @@
 STMT(relation_look,
     "SELECT t.nid, t.thread, (SELECT true FROM event_relation WHERE event = t.nid),"
     " EXISTS (SELECT 1 FROM event_relation a WHERE a.target = t.nid AND a.rel_type = 25 AND a.key = $4"
-    "	AND a.sender = (SELECT nid FROM name WHERE body = $3) AND a.type = (SELECT nid FROM name WHERE body = $5))"
+    "	AND a.sender = (SELECT nid FROM name WHERE body = $3) AND a.type = (SELECT nid FROM name WHERE body = $5)),"
+    " (SELECT ARRAY[n_a, n_b, n_c, n_d, n_e]::bigint[] FROM thread_count WHERE root = CASE WHEN $6 THEN t.nid ELSE t.thread END)"
     " FROM event t WHERE t.id = $1 AND t.room = (SELECT nid FROM room WHERE id = $2)");
 STMT(relation_insert,
     "INSERT INTO event_relation (event, target, rel_type, type, sender, room_pos, ts, key, target_id)"
@@ -58,13 +59,15 @@ relation_queue(struct append *ap, const char *room_id)
 	const struct draft *d = ap->rel_draft;
 
 	db_queue(ap->cx, &ap->rel->r, DB_MAYBE, &relation_look, P_TEXT(ap->rel->target), P_TEXT(room_id),
-	    P_TEXT(d->sender != NULL ? d->sender : ap->cx->user), P_TEXT(ap->rel->key), P_TEXT(d->type));
+	    P_TEXT(d->sender != NULL ? d->sender : ap->cx->user), P_TEXT(ap->rel->key), P_TEXT(d->type),
+	    P_BOOL(strcmp(ap->rel->rel_type, "m.thread") == 0));
 }
 
 void
 relation_take(struct append *ap)
 {
 	struct relation *rel = ap->rel;
+	size_t n;
 
 	if (rel->r.n == 0)
 		return;
@@ -72,6 +75,11 @@ relation_take(struct append *ap)
 	rel->target_thread = db_null(&rel->r, 1) ? -1 : db_i64(&rel->r, 1);
 	rel->target_relates = db_bool(&rel->r, 2);
 	rel->duplicate = db_bool(&rel->r, 3);
+	if (!db_null(&rel->r, 4)) {
+		const int64_t *sums = db_i64s(&rel->r, 4, &n);
+		for (size_t i = 0; i < n && i < PUSH_SUMS; i++)
+			rel->thread_sums.n[i] = sums[i];
+	}
 }
 
 enum err

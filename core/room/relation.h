@@ -18,6 +18,7 @@ struct relation {
 	const char *key;		/* of an annotation; else NULL */
 	int64_t target_nid;		/* -1: no such event in this room */
 	int64_t target_thread;		/* the thread that the target is in; -1 */
+	struct push_sums thread_sums;	/* of the thread that an event with this relation is in */
 	bool target_relates, duplicate;	/* the target relates to something itself; the sender has annotated it so already */
 	struct rows r;
 };

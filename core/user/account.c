@@ -28,11 +28,13 @@ STMT(account_select_by_email,
  */
 STMT(account_insert,
     "WITH n AS (INSERT INTO name (body) VALUES ($1) ON CONFLICT (body) DO UPDATE SET body = excluded.body RETURNING nid),"
-    " a AS (INSERT INTO account (usr, localpart, password_hash, admin, created_ts)"
-    "  SELECT nid, $2, $3, $4, $5 FROM n RETURNING usr),"
+    " a AS (INSERT INTO account (usr, localpart, password_hash, admin, created_ts, kind)"
+    "  SELECT nid, $2, $3, $4, $5, CASE WHEN $7 THEN 'guest' ELSE 'user' END FROM n RETURNING usr),"
     " p AS (INSERT INTO profile (usr, key, value) SELECT usr, 'displayname', $6 FROM a)"
     " SELECT usr FROM a");
 
+STMT(account_upgrade_update,
+    "UPDATE account SET kind = 'user', password_hash = $2 WHERE usr = $1 AND kind = 'guest' AND deactivated_ts IS NULL AND NOT locked");
 STMT(account_password_update, "UPDATE account SET password_hash = $2 WHERE usr = $1");
 
 /* The localpart that a typed name means, or NULL: a full id of another server, or no name at all. */
@@ -125,6 +127,15 @@ account_name_random(struct ctx *cx)
 	return account_name_check(cx, s, false, &unused) == M_OK ? s : NULL;
 }
 
+const char *
+account_name_guest(struct ctx *cx)
+{
+	uint64_t x;
+
+	random_bytes(&x, sizeof x);
+	return arena_printf(cx->a, "%llu", (unsigned long long)(x % 9000000000 + 1000000000));
+}
+
 enum err
 account_password_ok(struct ctx *cx, const char *password)
 {
@@ -151,13 +162,24 @@ account_create(struct ctx *cx, const struct account_new *n, struct account *out)
 	json_out_init(&name, cx->a);
 	json_str(&name, NULL, n->displayname ? n->displayname : n->localpart);
 	e = db_row(cx, &r, &account_insert, P_TEXT(out->user), P_TEXT(n->localpart), P_TEXT(n->password_hash),
-	    P_BOOL(n->admin), P_I64(cx->now), P_TEXT(name.b.s));
+	    P_BOOL(n->admin), P_I64(cx->now), P_TEXT(name.b.s), P_BOOL(n->guest));
 	if (e == E_CONFLICT)
 		return fail(cx, M_USER_IN_USE, "this user name is taken");
 	if (e != M_OK)
 		return e;
 	out->nid = db_i64(&r, 0);
 	return M_OK;
+}
+
+enum err
+account_upgrade(struct ctx *cx, int64_t usr, const char *hash)
+{
+	int64_t n;
+	enum err e;
+
+	if ((e = db_exec(cx, &n, &account_upgrade_update, P_I64(usr), P_TEXT(hash))) != M_OK)
+		return e;
+	return n ? M_OK : fail(cx, M_USER_IN_USE, "this account is no guest's any more");
 }
 
 enum err

@@ -32,6 +32,7 @@ enum err account_name_check(struct ctx *cx, const char *username, bool privilege
 /* M_USER_IN_USE when an account has the localpart. One round trip. */
 enum err account_name_free(struct ctx *cx, const char *localpart);
 const char *account_name_random(struct ctx *cx);
+const char *account_name_guest(struct ctx *cx);		/* digits only; may be taken */
 
 /* Too short or too long to be a password (1 .. 512 bytes): M_WEAK_PASSWORD, M_INVALID_PARAM. */
 enum err account_password_ok(struct ctx *cx, const char *password);
@@ -40,10 +41,13 @@ struct account_new {
 	const char *localpart;		/* checked */
 	const char *password_hash;	/* NULL: none */
 	const char *displayname;	/* raw; NULL: the localpart */
-	bool admin;
+	bool admin, guest;
 };
 /* TX_RW. Name, account and profile in one statement; two at once: one gets M_USER_IN_USE. Fills out->nid, user, localpart. */
 enum err account_create(struct ctx *cx, const struct account_new *n, struct account *out);
+
+/* TX_RW. A guest becomes a user, with a password (hash NULL: none). M_USER_IN_USE when he is no guest any more. */
+enum err account_upgrade(struct ctx *cx, int64_t usr, const char *hash);
 
 /* TX_RW. hash NULL: no more password logins. */
 enum err account_set_password(struct ctx *cx, int64_t usr, const char *hash);

@@ -68,6 +68,24 @@ keep_proofs(struct ctx *cx, const struct uia *u, int64_t usr)
 	return threepid_put(cx, usr, proof.address, proof.validated_ts, true);
 }
 
+/*
+ * A guest goes on as a user. Whoever else knows the guest's token must not go on with him: all his sessions end, and
+ * the device that the request names goes on with a new token.
+ */
+static enum err
+upgrade(struct ctx *cx, const struct registration *r, const struct uia *u, const struct account *guest, const char *hash,
+    struct session *out)
+{
+	enum err e;
+
+	out->user = guest->user;
+	out->user_nid = guest->nid;
+	if ((e = account_upgrade(cx, guest->nid, hash)) != M_OK || (e = keep_proofs(cx, u, guest->nid)) != M_OK ||
+	    (!r->inhibit_login && (e = session_open(cx, out, &r->device)) != M_OK))
+		return e;
+	return session_close_all(cx, guest->nid, out->device);
+}
+
 /* Inside the transaction: the account and, unless inhibited, its first session. */
 static enum err
 create(struct ctx *cx, const struct registration *r, const struct uia *u, const struct account_new *n, struct session *out)
@@ -99,26 +117,31 @@ consume(struct ctx *cx, const struct uia *u, const char *nonce, const char *loca
 }
 
 static enum err
-create_committed(struct ctx *cx, const struct registration *r, const struct uia *u, const char *nonce, struct session *out)
+create_committed(struct ctx *cx, const struct registration *r, const struct uia *u, const char *nonce, const struct account *guest,
+    struct session *out)
 {
 	struct account_new n = { .displayname = r->displayname, .admin = r->admin };
 	enum err e;
 
 	*out = (struct session){ 0 };
-	if (r->username == NULL)
+	if (guest != NULL)
+		n.localpart = guest->localpart;
+	else if (r->username == NULL)
 		n.localpart = account_name_random(cx);
 	else if ((e = account_name_check(cx, r->username, r->privileged, &n.localpart)) != M_OK)
 		return e;
 	if (r->password != NULL)
 		n.password_hash = gated_password_hash(cx, r->password);
 	db_begin(cx, TX_RW);
-	if ((e = consume(cx, u, nonce, n.localpart)) == M_OK && (e = create(cx, r, u, &n, out)) == M_OK)
+	if ((e = consume(cx, u, nonce, n.localpart)) == M_OK)
+		e = guest != NULL ? upgrade(cx, r, u, guest, n.password_hash, out) : create(cx, r, u, &n, out);
+	if (e == M_OK)
 		e = db_commit(cx);
 	if (e != M_OK) {
 		db_rollback(cx);
 		return e;
 	}
-	log_info(cx, "account_created", LS("account", out->user));
+	log_info(cx, guest != NULL ? "guest_upgraded" : "account_created", LS("account", out->user));
 	return M_OK;
 }
 
@@ -157,26 +180,92 @@ registration_allowed(struct ctx *cx)
 	return fail(cx, M_FORBIDDEN, "registration is closed on this server");
 }
 
+/* Whom a guest's token names; his localpart must be the name that is asked for. */
+static enum err
+guest_find(struct ctx *cx, const struct registration *r, struct account *out)
+{
+	enum err e;
+
+	if (r->username == NULL)
+		return fail(cx, M_MISSING_PARAM, "username is missing: it must be the guest's");
+	if ((e = session_find(cx, r->guest_token)) != M_OK)
+		return e == M_UNKNOWN_TOKEN || e == M_USER_LOCKED ? fail(cx, M_FORBIDDEN, "this is no guest's token") : e;
+	if (!cx->guest)
+		return fail(cx, M_FORBIDDEN, "this is no guest's token");
+	if ((e = account_find(cx, cx->user, out)) != M_OK)
+		return e;
+	return strcmp(out->localpart, r->username) == 0 ? M_OK : fail(cx, M_FORBIDDEN, "this is another guest's token");
+}
+
+/* Who asks for the guest himself has no session here: it was looked at as a parameter. */
+static enum err
+guest_of(struct ctx *cx, const struct registration *r, struct account *out)
+{
+	enum err e = guest_find(cx, r, out);
+
+	cx->user = cx->device_id = NULL;
+	cx->user_nid = cx->device = 0;
+	cx->guest = cx->suspended = cx->unlimited = cx->token_unused = false;
+	cx->err_extra = NULL;
+	return e;
+}
+
 enum err
 register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out)
 {
 	struct uia_flow flows[2];
 	struct uia u = { .endpoint = "register", .flows = flows, .body = body, .email = EMAIL_REGISTER };
 	const char *localpart, *made;
+	struct account guest;
 	enum err e;
 
 	u.nflows = flows_make(cx->conf, flows);
 	if ((e = registration_allowed(cx)) != M_OK ||
 	    (r->password != NULL && (e = account_password_ok(cx, r->password)) != M_OK) ||
-	    (r->username != NULL && (e = account_name_check(cx, r->username, r->privileged, &localpart)) != M_OK))
+	    (r->username != NULL && (e = account_name_check(cx, r->username, r->privileged || r->guest_token, &localpart)) != M_OK))
 		return e;
 	if ((e = uia_replay(cx, &u, &made)) != M_OK)
 		return e;
 	if (made != NULL)
 		return answer_again(cx, r, made, out);
-	if ((r->username != NULL && (e = account_name_free(cx, localpart)) != M_OK) || (e = uia_check(cx, &u)) != M_OK)
+	if (r->guest_token != NULL)
+		e = guest_of(cx, r, &guest);
+	else if (r->username != NULL)
+		e = account_name_free(cx, localpart);
+	if (e != M_OK || (e = uia_check(cx, &u)) != M_OK)
 		return e;
-	return create_committed(cx, r, &u, NULL, out);
+	return create_committed(cx, r, &u, NULL, r->guest_token != NULL ? &guest : NULL, out);
+}
+
+static enum err
+guest_committed(struct ctx *cx, const char *name, struct session *out)
+{
+	struct registration r = { .device.name = name };
+	struct account_new n = { .localpart = account_name_guest(cx), .guest = true };
+	enum err e;
+
+	*out = (struct session){ 0 };
+	db_begin(cx, TX_RW);
+	if ((e = create(cx, &r, NULL, &n, out)) == M_OK)
+		e = db_commit(cx);
+	if (e != M_OK)
+		db_rollback(cx);
+	return e;
+}
+
+enum err
+register_guest(struct ctx *cx, const char *name, struct session *out)
+{
+	enum err e;
+
+	if (!cx->conf->guests)
+		return fail(cx, M_GUEST_ACCESS_FORBIDDEN, "this server has no guest accounts");
+	do
+		e = guest_committed(cx, name, out);
+	while (e == M_USER_IN_USE);		/* a number that another one has */
+	if (e == M_OK)
+		log_info(cx, "guest_created", LS("account", out->user));
+	return e;
 }
 
 enum err
@@ -258,5 +347,5 @@ register_by_secret(struct ctx *cx, const struct registration *r, const struct sh
 		return fail(cx, E_BAD_REQUEST, "unknown nonce");
 	if (!mac_is_right(cx, r, s))
 		return fail(cx, M_FORBIDDEN, "the mac is wrong");
-	return create_committed(cx, r, NULL, s->nonce, out);
+	return create_committed(cx, r, NULL, s->nonce, NULL, out);
 }

@@ -17,6 +17,7 @@ struct registration {
 	const char *password;		/* NULL: none */
 	const char *displayname;	/* raw, NULL: the localpart */
 	struct session_wish device;
+	const char *guest_token;	/* of the guest who becomes this user; NULL: a new account */
 	bool inhibit_login;		/* no device, no token */
 	bool admin, privileged;		/* by shared secret: may be an administrator, may take a reserved name */
 };
@@ -27,6 +28,12 @@ struct registration {
  * Opens and ends its own transactions.
  */
 enum err register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out);
+
+/*
+ * POST /register?kind=guest: an account without a password, where the setting `guests` allows it. name: of its device, esc or
+ * NULL. M_GUEST_ACCESS_FORBIDDEN. Own transaction.
+ */
+enum err register_guest(struct ctx *cx, const char *name, struct session *out);
 
 /* Would it be free? M_USER_IN_USE, M_INVALID_USERNAME. */
 enum err register_available(struct ctx *cx, const char *username);

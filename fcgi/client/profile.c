@@ -38,6 +38,8 @@ own_profile(struct req *r)
 {
 	if (strcmp(req_param(r, "userId"), r->cx.user) != 0)
 		return fail(&r->cx, M_FORBIDDEN, "this is not your profile");
+	if (r->cx.guest && strcmp(req_param(r, "keyName"), "displayname") != 0)
+		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests have nothing but a display name");
 	return M_OK;
 }
 

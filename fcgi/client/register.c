@@ -1,20 +1,24 @@
 /* fcgi/client/register.c - Account registration. */
 #include <string.h>
 
+#include "core/room/names.h"
 #include "core/user/register.h"
 #include "fcgi/client/client.h"
 #include "fcgi/client/login.h"
 
+/* All that a guest may say is how his device is called; the rest of the body is not looked at. */
 static enum err
-kind_check(struct req *r)
+as_guest(struct req *r)
 {
-	const char *kind = req_query(r, "kind");
+	const char *name = json_get_esc(r->cx.a, r->body, "initial_device_display_name");
+	struct session s;
+	enum err e;
 
-	if (kind == NULL || strcmp(kind, "user") == 0)
-		return M_OK;
-	if (strcmp(kind, "guest") == 0)
-		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "this server has no guest accounts");
-	return fail(&r->cx, M_INVALID_PARAM, "kind is user or guest");
+	if (name != NULL && !name_fits(name))
+		name = NULL;
+	if ((e = register_guest(&r->cx, name, &s)) != M_OK)
+		return e;
+	return reply_session(r, &s);
 }
 
 /* POST /_matrix/client/v3/register */
@@ -22,11 +26,17 @@ enum err
 cl_register(struct req *r)
 {
 	struct registration reg = { 0 };
+	const char *kind = req_query(r, "kind");
 	struct session s;
 	enum err e;
 
-	if ((e = kind_check(r)) != M_OK || (e = body_opt_str(r, "username", &reg.username)) != M_OK ||
+	if (kind != NULL && strcmp(kind, "guest") == 0)
+		return as_guest(r);
+	if (kind != NULL && strcmp(kind, "user") != 0)
+		return fail(&r->cx, M_INVALID_PARAM, "kind is user or guest");
+	if ((e = body_opt_str(r, "username", &reg.username)) != M_OK ||
 	    (e = body_opt_str(r, "password", &reg.password)) != M_OK ||
+	    (e = body_opt_str(r, "guest_access_token", &reg.guest_token)) != M_OK ||
 	    (e = body_device(r, &reg.device)) != M_OK ||
 	    (e = body_opt_bool(r, "inhibit_login", false, &reg.inhibit_login)) != M_OK ||
 	    (e = register_user(&r->cx, &reg, r->body, &s)) != M_OK)

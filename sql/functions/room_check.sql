@@ -18,6 +18,12 @@ WITH r AS (
 	UNION ALL SELECT l.room, l.line, l.parent, l.parent_ver, l.depth, l.parent_ver + 1, l.last_ver FROM line l JOIN r ON r.nid = l.room
 ), now AS (
 	SELECT * FROM s WHERE line = 0 AND until = 9223372036854775807 AND event IS NOT NULL
+), c AS (	-- the sums for unread counts (core/push/counts.h), each from those before it; history may have been deleted
+	SELECT c.*, lag(c.n) OVER w AS n_before, lag(c.t) OVER (PARTITION BY c.room, c.thread ORDER BY c.room_pos) AS t_before
+	FROM (SELECT e.room, e.room_pos, e.thread, e.push_class, ARRAY[e.n_a, e.n_b, e.n_c, e.n_d, e.n_e]::bigint[] AS n,
+			ARRAY[e.t_a, e.t_b, e.t_c, e.t_d, e.t_e]::bigint[] AS t
+		FROM event e JOIN r ON r.nid = e.room WHERE e.room_pos IS NOT NULL) c
+	WINDOW w AS (PARTITION BY c.room ORDER BY c.room_pos)
 ), me AS (
 	SELECT ':' || server_name AS suffix FROM server
 ), faults(nid, fault) AS (
@@ -86,6 +92,27 @@ WITH r AS (
 		LEFT JOIN local_member m ON m.usr = now.key AND m.room = now.room
 		WHERE now.type = 2 AND right(n.body, length(me.suffix)) = me.suffix
 		AND (m.membership, m.event) IS DISTINCT FROM (now.membership, now.event)
+	UNION ALL SELECT c.room, format('counted up to room_pos %s (thread %s, class %s) are %s events, before it %s', c.room_pos, c.thread, c.push_class,
+			c.n, c.n_before) FROM c
+		WHERE c.n_before IS NOT NULL AND c.n <> ARRAY(SELECT b + (c.thread IS NULL AND c.push_class = i + 1)::int FROM unnest(c.n_before) WITH ORDINALITY x(b, i) ORDER BY i)
+	UNION ALL SELECT c.room, format('counted in thread %s up to room_pos %s (class %s) are %s events, before it %s', c.thread, c.room_pos,
+			c.push_class, c.t, c.t_before) FROM c
+		WHERE c.thread IS NOT NULL AND (c.t[1] IS NULL AND c.push_class >= 2 OR c.t[1] IS NOT NULL AND c.t_before[1] IS NOT NULL
+		AND c.t <> ARRAY(SELECT b + (c.push_class = i + 1)::int FROM unnest(c.t_before) WITH ORDINALITY x(b, i) ORDER BY i))
+	UNION ALL SELECT r.nid, format('counted in all are %s events, up to the last one %s', ARRAY[r.n_a, r.n_b, r.n_c, r.n_d, r.n_e]::bigint[], c.n)
+		FROM r JOIN c ON c.room = r.nid AND c.room_pos = r.last_room_pos WHERE c.n <> ARRAY[r.n_a, r.n_b, r.n_c, r.n_d, r.n_e]::bigint[]
+	UNION ALL SELECT r.nid, format('thread_count of %s has not the sums of the thread''s last event', l.thread) FROM r
+		CROSS JOIN LATERAL (SELECT DISTINCT ON (c.thread) c.thread, c.room_pos, c.t FROM c
+			WHERE c.room = r.nid AND c.thread IS NOT NULL AND c.t[1] IS NOT NULL ORDER BY c.thread, c.room_pos DESC) l
+		LEFT JOIN thread_count k ON k.root = l.thread
+		WHERE (k.last_pos, ARRAY[k.n_a, k.n_b, k.n_c, k.n_d, k.n_e]::bigint[]) IS DISTINCT FROM (l.room_pos, l.t)
+	UNION ALL SELECT m.room, format('mention of user %s at room_pos %s does not fit event %s', m.usr, m.room_pos, m.event)
+		FROM mention m JOIN r ON r.nid = m.room LEFT JOIN event x ON x.nid = m.event
+		WHERE (x.room, x.room_pos, x.thread, x.push_class) IS DISTINCT FROM (m.room, m.room_pos, m.thread, m.push_class)
+		OR x.redacted_by IS NOT NULL OR x.push_class = 0
+	UNION ALL SELECT p.room, format('user %s has read thread %s up to %s, read_up_to does not know', p.usr, p.thread, p.room_pos)
+		FROM receipt p JOIN r ON r.nid = p.room JOIN account a ON a.usr = p.usr
+		LEFT JOIN read_up_to u ON (u.usr, u.room, u.thread) = (p.usr, p.room, p.thread) WHERE u.room_pos IS NULL OR u.room_pos < p.room_pos
 	UNION ALL SELECT m.room, format('local_member %s is of no member event that holds', m.usr)
 		FROM local_member m JOIN r ON r.nid = m.room WHERE m.event IS NOT NULL
 		AND NOT EXISTS (SELECT 1 FROM now WHERE now.room = m.room AND now.type = 2 AND now.key = m.usr)
@@ -98,4 +125,4 @@ WITH r AS (
 )
 SELECT r.id, f.fault FROM faults f JOIN r ON r.nid = f.nid ORDER BY 1, 2
 $$;
-COMMENT ON FUNCTION room_check IS 'Faults in what is stored about a room (by id) or all rooms: order, state versions, counters, members.';
+COMMENT ON FUNCTION room_check IS 'Faults in what is stored about a room (by id) or all rooms: order, state versions, counters, members, sums for unread counts.';

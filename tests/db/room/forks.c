@@ -110,3 +110,147 @@ ban_and_join(struct ctx *cx, struct remote *rm)
 	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
 }
 Test(room_forks, rejected_and_soft_failed) { IN(ban_and_join, "2", "6", "10", "11", "12"); }
+
+/* ---- holes */
+
+static const char *
+order_of(void)
+{
+	return sql("SELECT string_agg(CASE WHEN b.body = 'm.room.message' THEN content::json ->> 'body' ELSE 'S' END"
+	    " || CASE WHEN gap > 1 THEN ' ..' ELSE '' END, ' ' ORDER BY room_pos) FROM (SELECT *, lead(room_pos) OVER (ORDER BY room_pos) - room_pos AS gap"
+	    " FROM event WHERE room_pos IS NOT NULL) e JOIN name b ON b.nid = e.type");
+}
+
+static void
+send_messages(struct remote *rm, const char *prefix, int n, const char *after)
+{
+	for (int i = 1; i <= n; i++) {
+		const char *name = arena_printf(rm->d.cx.a, "%s%d", prefix, i);
+
+		remote_send(rm, name, "@alice:remote", MSG, NULL, arena_printf(rm->d.cx.a, "{\"body\":\"%s\"}", name), i == 1 ? after : NULL);
+	}
+}
+
+static void
+rejoin(struct ctx *cx, struct remote *rm)
+{
+	struct received r;
+
+	enter_after(cx, rm, NULL);
+	send_messages(rm, "A", 2, NULL);
+	deliver_all(cx, rm, "A1 A2");
+	cr_assert_eq(leave(cx, rm->d.room), M_OK);
+	cr_expect_eq(sql_int("SELECT membership FROM local_member"), 4);
+	/* Meanwhile, elsewhere. What was told of the leave does not matter here: he is in by another event. */
+	remote_send(rm, "T1", "@alice:remote", TOPIC, "", TOPIC_OF("new"), "A2");
+	send_messages(rm, "B", 3, NULL);
+	remote_send(rm, "kick", "@alice:remote", MEMBER, DAN, LEAVE, NULL);
+	remote_send(rm, "again", DAN, MEMBER, DAN, JOIN, NULL);
+	cr_assert_eq(import_at(cx, rm, "again", &r), M_OK, "%s", cx->err_text);
+	expect_before(rm, "again");
+	expect_now(rm, "again");
+	cr_expect_str_eq(order_of(), "S A1 A2 S .. S");
+	cr_expect_eq(sql_int("SELECT membership FROM local_member"), 2);
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
+	send_messages(rm, "C", 1, NULL);
+	deliver_all(cx, rm, "C1");
+	check_rooms();
+	/* Filled in the middle, in two pieces. */
+	cr_expect_eq(fill_hole(cx, rm, "again", "B3 kick B2"), 3);
+	cr_expect_str_eq(order_of(), "S A1 A2 S .. B2 B3 S S C1");
+	check_rooms();
+	expect_all(rm);
+	cr_expect_eq(fill_hole(cx, rm, "again", "B3 kick B2 T1 B1 A2 A1"), 2, "what is here is passed over");
+	cr_expect_str_eq(order_of(), "S A1 A2 S .. S B1 B2 B3 S S C1");
+	cr_expect_eq(sql_int("SELECT count(*) FROM hole WHERE prev = '{}'"), 1, "filled, but the numbers are missing still");
+	expect_all(rm);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE room_pos > 1099511627776 AND pos <> (SELECT pos FROM event WHERE id = '%s')"
+	    " AND id <> '%s'", remote_id(rm, "again"), remote_id(rm, "C1")), 0, "a filled hole is no news");
+	expect_now(rm, "C1");
+}
+Test(room_forks, rejoin_over_a_hole) { in_versions(all_versions, rejoin); }
+
+static void
+history(struct ctx *cx, struct remote *rm)
+{
+	send_messages(rm, "A", 3, NULL);
+	remote_send(rm, "X1", "@bob:remote", TOPIC, "", TOPIC_OF("x"), "A2");
+	remote_send(rm, "X2", "@bob:remote", MSG, NULL, "{\"body\":\"X2\"}", "X1 A3");
+	enter_after(cx, rm, "X2");
+	/* The oldest message that is told cites what is not: its state is not known, but that of the event above X2 is. */
+	cr_expect_eq(fill_hole(cx, rm, "dan", "X2"), 1);
+	expect_before(rm, "X2");
+	cr_expect_eq(fill_hole(cx, rm, "dan", "A3 X1 A2 A1 create alice levels rules bob carol"), 10);
+	cr_expect_eq(sql_int("SELECT min(room_pos) FROM event"), -10);
+	cr_expect_eq(sql_int("SELECT count(*) FROM hole"), 0, "the room has all its history");
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE flags & 4 = 4"), 0, "all outliers are real");
+	cr_expect_eq(expect_all(rm), rm->d.n);
+	expect_now(rm, "dan");
+	cr_expect_eq(deliver(cx, rm, "A1").is, RECEIVED_KNOWN);
+}
+Test(room_forks, history_before_the_first_join) { in_versions(all_versions, history); }
+
+static void
+outage(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	send_messages(rm, "A", 1, NULL);
+	deliver_all(cx, rm, "A1");
+	remote_send(rm, "T1", "@alice:remote", TOPIC, "", TOPIC_OF("new"), NULL);
+	remote_send(rm, "eve", "@eve:remote", MEMBER, "@eve:remote", JOIN, NULL);
+	send_messages(rm, "B", 2, NULL);
+	struct received r = deliver(cx, rm, "B2");
+	cr_assert_eq(r.is, RECEIVED_NOT);
+	cr_expect_eq(r.nmissing_prev, 1);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE id = '%s'", remote_id(rm, "B2")), 0);
+	cr_assert_eq(deliver_over_hole(cx, rm, "B2").is, RECEIVED);
+	expect_before(rm, "B2");
+	cr_expect_eq(sql_int("SELECT kind FROM hole WHERE bottom_pos IS NOT NULL"), 2);
+	check_rooms();
+	cr_expect_eq(sql_int("SELECT joined FROM room"), 5, "eve came in the hole, as an outlier");
+	cr_expect_eq(fill_hole(cx, rm, "B2", "B1 T1 eve"), 3);
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1, "A1 is the end of nothing any more");
+	expect_now(rm, "B2");
+	expect_all(rm);
+	cr_expect_eq(sql_int("SELECT count(*) FROM hole WHERE prev <> '{}' AND bottom_pos IS NOT NULL"), 0);
+}
+Test(room_forks, outage) { in_versions(all_versions, outage); }
+
+/* ---- sizes */
+
+static void
+reset(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	remote_send_as(rm, "ban", "@alice:remote", MEMBER, "@bob:remote", BAN, "dan", NULL, 1);
+	for (int i = 0; i < 1000; i++)
+		remote_send(rm, arena_printf(rm->d.cx.a, "S%d", i), "@bob:remote", "x", arena_printf(rm->d.cx.a, "k%d", i), "{}", i == 0 ? "dan" : NULL);
+	for (int i = 0; i < 1000; i++)
+		cr_assert_eq(deliver(cx, rm, arena_printf(cx->a, "S%d", i)).is, RECEIVED);
+	int64_t ver = sql_int("SELECT state_ver FROM room");
+	cr_expect_eq(deliver(cx, rm, "ban").is, RECEIVED);
+	cr_expect_eq(sql_int("SELECT state_ver FROM room"), ver + 1, "one jump");
+	cr_expect_eq(sql_int("SELECT count(*) FROM state WHERE line = 0 AND since = %lld", (long long)ver + 1), 1001);
+	expect_now(rm, "ban S999");
+	cr_expect_eq(sql_int("SELECT count(*) FROM state s JOIN name n ON n.nid = s.type WHERE n.body = 'x' AND s.line = 0"
+	    " AND s.until = 9223372036854775807 AND s.event IS NOT NULL"), 0);
+}
+Test(room_forks, a_reset_of_a_thousand_keys) { IN(reset, "10"); }
+
+static void
+long_fork(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "T1", "@alice:remote", TOPIC, "", TOPIC_OF("main"), "dan");
+	deliver_all(cx, rm, "T1");
+	for (int i = 0; i < 500; i++)
+		remote_send(rm, arena_printf(rm->d.cx.a, "S%d", i), "@bob:remote", "x", arena_printf(rm->d.cx.a, "k%d", i % 50), "{}", i == 0 ? "dan" : NULL);
+	long long before = sql_int("SELECT count(*) FROM state");
+	for (int i = 0; i < 500; i++)
+		cr_assert_eq(deliver(cx, rm, arena_printf(cx->a, "S%d", i)).is, RECEIVED);
+	cr_expect_eq(sql_int("SELECT count(*) FROM line"), 1);
+	cr_expect_leq(sql_int("SELECT count(*) FROM state") - before, 1000, "a row on the fork and one on the room's line for each");
+	expect_now(rm, "T1 S499");
+	expect_before(rm, "S499");
+}
+Test(room_forks, five_hundred_changes_on_a_fork) { IN(long_fork, "10"); }
