@@ -15,6 +15,7 @@
 #include "core/user/threepid.h"
 #include "core/user/uia.h"
 
+#define ENDPOINT "register"
 #define NONCE_MS (60 * 1000)
 
 STMT(register_nonce_put, "INSERT INTO register_nonce (nonce, expires_ts) VALUES ($1, $2)");
@@ -132,6 +133,8 @@ create_committed(struct ctx *cx, const struct registration *r, const struct uia 
 		return e;
 	if (r->password != NULL)
 		n.password_hash = gated_password_hash(cx, r->password);
+	else
+		n.password_hash = r->password_hash;
 	db_begin(cx, TX_RW);
 	if ((e = consume(cx, u, nonce, n.localpart)) == M_OK)
 		e = guest != NULL ? upgrade(cx, r, u, guest, n.password_hash, out) : create(cx, r, u, &n, out);
@@ -211,10 +214,16 @@ guest_of(struct ctx *cx, const struct registration *r, struct account *out)
 }
 
 enum err
+register_recall(struct ctx *cx, struct json **body, const char **password_hash)
+{
+	return uia_recall(cx, ENDPOINT, body, password_hash);
+}
+
+enum err
 register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out)
 {
 	struct uia_flow flows[2];
-	struct uia u = { .endpoint = "register", .flows = flows, .body = body, .email = EMAIL_REGISTER };
+	struct uia u = { .endpoint = ENDPOINT, .flows = flows, .body = body, .email = EMAIL_REGISTER, .remember = true };
 	const char *localpart, *made;
 	struct account guest;
 	enum err e;

@@ -14,7 +14,8 @@
 
 struct registration {
 	const char *username;		/* raw; NULL: a random name */
-	const char *password;		/* NULL: none */
+	const char *password;		/* NULL: none, or remembered: */
+	const char *password_hash;	/* of a password that an earlier request of the same session gave, or NULL */
 	const char *displayname;	/* raw, NULL: the localpart */
 	struct session_wish device;
 	const char *guest_token;	/* of the guest who becomes this user; NULL: a new account */
@@ -27,6 +28,7 @@ struct registration {
  * NULL with inhibit_login. E_REPLY_READY while the authentication is not complete.
  * Opens and ends its own transactions.
  */
+enum err register_recall(struct ctx *cx, struct json **body, const char **password_hash);	/* uia_recall(), before body is read */
 enum err register_user(struct ctx *cx, const struct registration *r, const struct json *body, struct session *out);
 
 /*

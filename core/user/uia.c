@@ -6,6 +6,7 @@
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
 #include "core/user/account.h"
+#include "core/user/hash_gate.h"
 #include "core/user/registration_token.h"
 #include "core/user/terms.h"
 #include "core/user/uia_impl.h"
@@ -14,12 +15,14 @@
 #define REPLAY_MS (15LL * 60 * 1000)
 
 STMT(uia_insert,
-    "INSERT INTO uia_session (id, endpoint, usr, params, completed, flows, bound, token, email_sid, terms, created_ts)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)");
+    "INSERT INTO uia_session (id, endpoint, usr, params, completed, flows, bound, token, email_sid, terms, created_ts, body,"
+    " password_hash) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)");
+STMT(uia_recalled,
+    "SELECT body, password_hash FROM uia_session WHERE id = $1 AND endpoint = $2 AND created_ts > $3 AND body IS NOT NULL");
 /* A password was given for what was asked then, wherever it was entered. */
 STMT(uia_select,
-    "SELECT params, completed, bound OR 'm.login.password' = ANY (completed), token, email_sid, terms FROM uia_session"
-    " WHERE id = $1 AND endpoint = $2 AND coalesce(usr, 0) = $3 AND result IS NULL AND created_ts > $4");
+    "SELECT params, completed, bound OR 'm.login.password' = ANY (completed), token, email_sid, terms, endpoint"
+    " FROM uia_session WHERE id = $1 AND coalesce(usr, 0) = $2 AND result IS NULL AND created_ts > $3");
 /* $6: what was completed before; another request may have gone on meanwhile, perhaps along another flow. */
 STMT(uia_complete,
     "UPDATE uia_session SET completed = array_append(completed, $2), params = $3, bound = true, token = coalesce($4, token),"
@@ -207,17 +210,37 @@ is_offered(const struct uia *u, const char *type)
 	return false;
 }
 
+/* NULL: nothing to remember. An access token must not lie in the database, so what holds one is not remembered. */
+static const char *
+body_to_remember(struct ctx *cx, const struct uia *u, const char **password_hash)
+{
+	const char *password = json_get_str(u->body, "password");
+	struct json *v;
+
+	if (!u->remember || !json_is(u->body, JSON_OBJ) || json_get(u->body, "guest_access_token") != NULL)
+		return NULL;
+	v = json_copy(cx->a, u->body);
+	json_del(v, "auth");
+	json_del(v, "password");
+	if (password != NULL)
+		*password_hash = gated_password_hash(cx, password);
+	return v->u.obj.n > 0 || password != NULL ? json_canonical_str(cx->a, v, NULL) : NULL;
+}
+
 static enum err
 session_new(struct ctx *cx, struct uia *u, struct progress *p)
 {
+	const char *password_hash = NULL, *body = body_to_remember(cx, u, &password_hash);
+
 	p->id = random_token(cx->a, 18);
 	u->proof.terms = is_offered(u, TERMS_STAGE) ? terms_current(cx->conf) : NULL;
 	return db_exec(cx, NULL, &uia_insert, P_TEXT(p->id), P_TEXT(u->endpoint), P_I64_OR_NULL(u->usr, 0),
 	    P_BYTES(u->params, sizeof u->params), P_TEXTS(p->completed, p->n), P_TEXTS(flow_texts(cx, u), u->nflows), P_BOOL(p->bound),
-	    P_TEXT(u->proof.token), P_TEXT(u->proof.email_sid), P_TEXT(u->proof.terms), P_I64(cx->now));
+	    P_TEXT(u->proof.token), P_TEXT(u->proof.email_sid), P_TEXT(u->proof.terms), P_I64(cx->now),
+	    P_TEXT(body), P_TEXT(password_hash));
 }
 
-/* p->id stays NULL when there is no such session (ended, of another endpoint or user). */
+/* p->id stays NULL when there is no such session (ended, of another user). */
 static enum err
 session_load(struct ctx *cx, struct uia *u, const char *id, struct progress *p)
 {
@@ -227,9 +250,10 @@ session_load(struct ctx *cx, struct uia *u, const char *id, struct progress *p)
 	size_t n;
 	enum err e;
 
-	if ((e = db_maybe(cx, &r, &uia_select, P_TEXT(id), P_TEXT(u->endpoint), P_I64(u->usr),
-	    P_I64(cx->now - UIA_SESSION_MS))) != M_OK || r.n == 0)
+	if ((e = db_maybe(cx, &r, &uia_select, P_TEXT(id), P_I64(u->usr), P_I64(cx->now - UIA_SESSION_MS))) != M_OK || r.n == 0)
 		return e;
+	if (strcmp(db_text(&r, 6), u->endpoint) != 0)
+		return fail(cx, M_FORBIDDEN, "this session was begun for something else");
 	done = db_texts(&r, 1, &n);
 	for (p->n = 0; p->n < n && p->n < UIA_STAGES_MAX; p->n++)
 		p->completed[p->n] = done[p->n];
@@ -364,6 +388,26 @@ uia_check(struct ctx *cx, struct uia *u)
 	u->session = p.id;
 	for (size_t i = 0; i < p.n; i++)
 		u->completed[i] = p.completed[i];
+	return M_OK;
+}
+
+enum err
+uia_recall(struct ctx *cx, const char *endpoint, struct json **body, const char **password_hash)
+{
+	struct json *auth = json_get(*body, "auth"), *v;
+	const char *id = json_get_str(auth, "session");
+	struct rows r;
+	enum err e;
+
+	if (id == NULL || (*body)->u.obj.n != 1)
+		return M_OK;
+	if ((e = db_maybe(cx, &r, &uia_recalled, P_TEXT(id), P_TEXT(endpoint), P_I64(cx->now - UIA_SESSION_MS))) != M_OK || r.n == 0)
+		return e;
+	if (json_parse(cx->a, db_text(&r, 0), strlen(db_text(&r, 0)), &v) != JSON_OK)
+		return M_OK;
+	json_set(cx->a, v, "auth", auth);
+	*body = v;
+	*password_hash = db_text(&r, 1);
 	return M_OK;
 }
 

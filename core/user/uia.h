@@ -39,6 +39,7 @@ struct uia {
 	const struct json *body;	/* the whole body with `auth` */
 	int64_t usr;			/* whose account; 0: nobody's yet */
 	enum email_purpose email;	/* what an address must have been validated for, where a flow has that stage */
+	bool remember;			/* keep what the session is begun with, for uia_recall(); never tokens */
 
 	/* filled by uia_check() */
 	const char *session;		/* NULL: done in one step */
@@ -47,8 +48,17 @@ struct uia {
 	unsigned char params[SHA256_LEN];
 };
 
-/* M_OK: authenticated, do it. E_REPLY_READY: cx->err_body is the 401 to send. Opens and ends its own transactions. */
+/*
+ * M_OK: authenticated, do it. E_REPLY_READY: cx->err_body is the 401 to send. M_FORBIDDEN: the session is for another endpoint or
+ * other parameters. Opens and ends its own transactions: none may be open.
+ */
 enum err uia_check(struct ctx *cx, struct uia *u);
+
+/*
+ * A client may go on with nothing in its body but `auth` with a session (as the specification's example in "Fallback" does). Then *body
+ * becomes what that session was begun with (remember), and *password_hash its password's; else they stay as they are.
+ */
+enum err uia_recall(struct ctx *cx, const char *endpoint, struct json **body, const char **password_hash);
 
 /* Was this stage completed, now that uia_check() said M_OK? */
 bool uia_passed(const struct uia *u, const char *type);

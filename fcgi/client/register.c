@@ -21,27 +21,39 @@ as_guest(struct req *r)
 	return reply_session(r, &s);
 }
 
+static enum err
+as_user(struct req *r, struct registration *reg)
+{
+	struct session s;
+	enum err e;
+
+	if ((e = body_opt_str(r, "username", &reg->username)) != M_OK ||
+	    (e = body_opt_str(r, "password", &reg->password)) != M_OK ||
+	    (e = body_opt_str(r, "guest_access_token", &reg->guest_token)) != M_OK ||
+	    (e = body_device(r, &reg->device)) != M_OK ||
+	    (e = body_opt_bool(r, "inhibit_login", false, &reg->inhibit_login)) != M_OK ||
+	    (e = register_user(&r->cx, reg, r->body, &s)) != M_OK)
+		return e;
+	return reply_session(r, &s);
+}
+
 /* POST /_matrix/client/v3/register */
 enum err
 cl_register(struct req *r)
 {
 	struct registration reg = { 0 };
 	const char *kind = req_query(r, "kind");
-	struct session s;
+	struct json *given = r->body;
 	enum err e;
 
 	if (kind != NULL && strcmp(kind, "guest") == 0)
 		return as_guest(r);
 	if (kind != NULL && strcmp(kind, "user") != 0)
 		return fail(&r->cx, M_INVALID_PARAM, "kind is user or guest");
-	if ((e = body_opt_str(r, "username", &reg.username)) != M_OK ||
-	    (e = body_opt_str(r, "password", &reg.password)) != M_OK ||
-	    (e = body_opt_str(r, "guest_access_token", &reg.guest_token)) != M_OK ||
-	    (e = body_device(r, &reg.device)) != M_OK ||
-	    (e = body_opt_bool(r, "inhibit_login", false, &reg.inhibit_login)) != M_OK ||
-	    (e = register_user(&r->cx, &reg, r->body, &s)) != M_OK)
-		return e;
-	return reply_session(r, &s);
+	if ((e = register_recall(&r->cx, &r->body, &reg.password_hash)) == M_OK)
+		e = as_user(r, &reg);
+	r->body = given;	/* what was recalled does not outlive a retry */
+	return e;
 }
 
 /* GET /_matrix/client/v3/register/available */

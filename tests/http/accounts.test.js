@@ -46,6 +46,21 @@ describe("registration", () => {
 		assert.equal(made.status, 200, made.text);
 	});
 
+	test("what the session was begun with is remembered for a client that goes on with the session alone", async () => {
+		const username = unique(), password = "pässword", asked = await post(`${V3}/register`, { username, password, device_id: "REMEMBERED" });
+		assert.equal(server.sql(`SELECT body || coalesce(password_hash, '') FROM hearth.uia_session WHERE id = '${asked.body.session}'`).includes(password), false);
+		const made = await post(`${V3}/register`, { auth: { type: "m.login.dummy", session: asked.body.session } });
+		assert.equal(`${made.status} ${made.body.user_id} ${made.body.device_id}`, `200 @${username}:${server.name} REMEMBERED`);
+		await login(server, username, password);
+		const again = await post(`${V3}/register`, { auth: { type: "m.login.dummy", session: asked.body.session } });
+		assert.equal(again.body.user_id, made.body.user_id, "the lost answer");
+		const other = await post(`${V3}/register`, { username: unique(), password });
+		const own = await post(`${V3}/register`, { username, password, auth: { session: other.body.session } });
+		assert.equal(`${own.status} ${own.body.errcode}`, "400 M_USER_IN_USE", "what is given counts");
+		const guest = await post(`${V3}/register`, { username: unique(), guest_access_token: "secret" });
+		if (guest.status === 401) assert.equal(server.sql(`SELECT body IS NULL FROM hearth.uia_session WHERE id = '${guest.body.session}'`), "t");
+	});
+
 	test("an unknown session, a wrong stage, an auth that is none", async () => {
 		const body = { username: unique() };
 		const unknown = await post(`${V3}/register`, { ...body, auth: { type: "m.login.dummy", session: "nonsense" } });
@@ -204,8 +219,7 @@ describe("password and devices", () => {
 		const path = `${V3}/devices/${enc("a/b?c")}`;
 		const { body: { session } } = await alice.request("DELETE", path, { body: {} });
 		// The session was asked for on this device; it deletes no other.
-		const elsewhere = await alice.request("DELETE", `${V3}/devices/${alice.deviceId}`, { body: { auth: auth(alice, session) } });
-		assert.equal(elsewhere.status, 401);
+		await alice.fails(403, "M_FORBIDDEN", "DELETE", `${V3}/devices/${alice.deviceId}`, { auth: auth(alice, session) });
 		await alice.ok("GET", `${V3}/account/whoami`);
 		await alice.ok("DELETE", path, { auth: auth(alice, session) });
 		await other.fails(401, "M_UNKNOWN_TOKEN", "GET", `${V3}/account/whoami`);

@@ -119,8 +119,7 @@ Test(uia, bound_to_endpoint_user_and_parameters)
 
 	u = of(flows, 1, alice, body);
 	u.endpoint = "other";
-	cr_assert_eq(uia_check(cx, &u), E_REPLY_READY);
-	cr_assert_str_neq(asked("session"), id);
+	cr_assert_eq(uia_check(cx, &u), M_FORBIDDEN);
 	cr_assert_eq(check(flows, 1, alice + 1, body), E_REPLY_READY);
 	cr_assert_str_neq(asked("session"), id);
 	cr_assert_eq(check(flows, 1, alice,
