@@ -56,6 +56,8 @@ void push_readers_queue(struct ctx *cx, struct rows *r, const int64_t *users, si
 void push_readers_take(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, struct push_reader *out);
 /* From what is known already: texts of account data m.push_rules as stored and of m.ignored_user_list, NULL for none. */
 void push_reader_init(struct arena *a, struct push_reader *r, int64_t usr, const char *user, const char *stored, const char *ignored);
+/* A copy of its own memory, without the tree of rules. */
+struct push_reader *push_reader_copy(struct arena *a, const struct push_reader *r);
 /* Made when first asked for, in a. */
 const struct json *push_reader_rules(struct arena *a, struct push_reader *r);
 

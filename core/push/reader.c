@@ -60,6 +60,33 @@ push_reader_init(struct arena *a, struct push_reader *r, int64_t usr, const char
 	push_modes_read(a, stored != NULL ? push_reader_rules(a, r) : NULL, &r->modes);
 }
 
+static const char **
+copy_names(struct arena *a, const char *const *v, size_t n)
+{
+	const char **out = arena_alloc(a, (n + 1) * sizeof *out);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = arena_strdup(a, v[i]);
+	return out;
+}
+
+struct push_reader *
+push_reader_copy(struct arena *a, const struct push_reader *r)
+{
+	struct push_reader *c = arena_alloc(a, sizeof *c);
+
+	*c = *r;
+	c->rules = NULL;
+	c->user = r->user != NULL ? arena_strdup(a, r->user) : NULL;
+	c->stored = r->stored != NULL ? arena_strdup(a, r->stored) : NULL;
+	c->ignored = copy_names(a, r->ignored, r->nignored);
+	c->modes.senders = copy_names(a, r->modes.senders, r->modes.nsenders);
+	c->modes.rooms = arena_alloc(a, (r->modes.n + 1) * sizeof *c->modes.rooms);
+	for (size_t i = 0; i < r->modes.n; i++)
+		c->modes.rooms[i] = (struct push_room_mode){ arena_strdup(a, r->modes.rooms[i].room), r->modes.rooms[i].mode };
+	return c;
+}
+
 const struct json *
 push_reader_rules(struct arena *a, struct push_reader *r)
 {

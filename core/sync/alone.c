@@ -108,21 +108,34 @@ add_push_rules(struct arena *a, struct sync_req *q)
 	q->data = v;
 }
 
-/* After a change of the ignored users all invitations are shown that are not theirs: some were not, before. */
+/*
+ * After a change of the ignored users all invitations are shown that are not theirs: some were not, before. It changes
+ * counts, too, as does one of the push rules.
+ */
 static enum err
-add_invites(struct ctx *cx, struct sync_req *q, struct changes *c)
+add_rooms(struct sync_run *run, struct sync_req *q, struct changes *c)
 {
-	struct rows r;
+	struct ctx *cx = run->cx;
+	struct rows r, rooms;
 	size_t i;
 	enum err e;
 
-	for (i = 0; i < q->ndata; i++)
+	for (i = 0; i < q->ndata; i++) {
 		q->ignored_news |= q->data[i].room == 0 && strcmp(q->data[i].type, "m.ignored_user_list") == 0;
-	if (q->initial || !q->ignored_news)
+		q->rules_news |= q->data[i].room == 0 && strcmp(q->data[i].type, "m.push_rules") == 0;
+	}
+	if (q->initial || !(q->ignored_news || q->rules_news))
 		return M_OK;
-	if ((e = db_query(cx, &r, &sync_my_invites, P_I64(q->w->user_nid))) == M_OK)
+	if (q->ignored_news)
+		db_queue(cx, &r, DB_ANY, &sync_my_invites, P_I64(q->w->user_nid));
+	counts_rooms_queue(run, &rooms, q);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	if (q->ignored_news)
 		take_members(cx->a, &r, c);
-	return e;
+	while (rooms.res && db_next(&rooms))
+		add_room(cx->a, c, db_i64(&rooms, 0));
+	return M_OK;
 }
 
 static enum err
@@ -130,7 +143,7 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 {
 	struct ctx *cx = run->cx;
 	int64_t user = q->w->user_nid;
-	struct rows sizes = { 0 }, members = { 0 }, rooms = { 0 }, live = { 0 }, data = { 0 }, ignored = { 0 };
+	struct rows sizes = { 0 }, members = { 0 }, rooms = { 0 }, live = { 0 }, data = { 0 }, ignored = { 0 }, reader;
 	struct lists_load lists;
 	struct keys_load keys;
 	size_t i;
@@ -154,11 +167,13 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 	if (q->w->full_state && !q->initial)
 		db_queue(cx, &sizes, DB_ANY, &sync_my_sizes, P_I64(user));
 	lists_queue(cx, &lists, &q, 1, true);
+	counts_alone_queue(run, &reader, q);
 	if (q->lost)		/* what it had acknowledged is not known */
 		keys_queue(cx, &keys, &q, 1);
 	if ((e = db_run(cx)) != M_OK)
 		return e;
 	lists_take(cx, &lists);
+	counts_alone_take(run, &reader, q);
 	if (q->lost)
 		keys_take(run, &keys);
 	q->ndata = 0;
@@ -179,7 +194,7 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 			add_room(cx->a, c, q->data[i].room);
 	for (i = 0; q->w->full_state && i < q->njoined; i++)
 		add_room(cx->a, c, q->joined[i]);
-	return add_invites(cx, q, c);
+	return add_rooms(run, q, c);
 }
 
 /* ---- jobs */
@@ -315,6 +330,7 @@ struct piece {
 	size_t n;
 	struct load l;
 	struct live_load live;
+	struct unread_load unread;
 	struct sync_room *rooms;
 	struct sync_job **some;	/* scratch: n jobs */
 };
@@ -387,12 +403,14 @@ piece_load(struct piece *p)
 	qsort(p->rooms, p->n, sizeof *p->rooms, by_nid);
 	load_queue(cx, &p->l, p->rooms, p->n);
 	live_queue(cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
+	counts_piece_queue(p->run, &p->unread, q, p->jobs, p->n);
 	if (nvis > 0)
 		visibility_queue(cx, &rvis, users, vrooms, nvis);
 	if ((e = db_run(cx)) != M_OK)
 		return e;
 	load_take(cx, &p->l);
 	live_take(cx, &p->live, p->rooms, p->n);
+	unread_take(cx, &p->unread);
 	if (nvis > 0)
 		visibility_take(cx, &rvis, users, nvis, vis);
 	for (i = 0; i < nvis; i++)

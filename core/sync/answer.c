@@ -304,7 +304,8 @@ answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 	struct sync_event **state;
 
 	nstate = state_events(a, q, j, summary, &state);
-	if (!j->nshown && !j->limited && !nstate && !ndata && !summary && !live && !j->full && j->section == SECT_JOIN)
+	if (!j->nshown && !j->limited && !nstate && !ndata && !summary && !live && !j->full && j->section == SECT_JOIN &&
+	    !counts_news(q, j))
 		return;
 	open_section(q, j->section);
 	json_key_esc(&q->o, j->room->id);
@@ -316,6 +317,7 @@ answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 		write_account_data(q, j->room->nid, j->room->id);
 	if (live)
 		live_write(run, q, j, live);
+	counts_section(q, j);
 	json_end(&q->o);
 	q->news = true;
 }

@@ -34,6 +34,7 @@ struct sync_event {
 	const char *txn_id;
 	const char *text[2];	/* the whole JSON without and with "membership":"join"; NULL until asked for */
 	size_t text_n[2];
+	int push_class;		/* only of timelines */
 };
 
 /* A row of line 0: the key had this event for since <= version < until. */
@@ -106,6 +107,7 @@ struct sync_job {
 	const struct sync_member *member;	/* invite, knock, leave */
 	int64_t weight;		/* how many events it may take to load, roughly */
 	const struct visibility *vis;	/* NULL: was joined all the time */
+	const struct unread_room *unread;	/* counts; NULL: not asked for */
 	/* picked */
 	struct sync_event **shown;	/* oldest first */
 	size_t nshown;
@@ -147,6 +149,9 @@ struct sync_req {
 	int64_t *member_rooms;	/* rooms where the own membership changed */
 	size_t nmember_rooms;
 	bool data_news;
+	bool rules_news;	/* push rules may have changed */
+	struct push_reader *reader;	/* NULL: not known yet */
+	struct unread_room *unread;	/* of rooms; only of light requests */
 	bool ignored_news;	/* the list of ignored users may have changed: invitations may be shown again */
 	int64_t *key_users;	/* users whose keys changed, ascending */
 	size_t nkey_users;
@@ -222,6 +227,27 @@ void live_rooms_queue(struct ctx *cx, struct rows *r, const struct sync_req *q);
 int live_news(const struct sync_run *run, const struct sync_req *q, const struct sync_job *j);
 void live_write(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has);
 void live_events(const struct sync_run *run, struct sync_req *q, const struct sync_job *j, int has);	/* only the events in it */
+
+/* ---- counts.c: unread counts */
+/* For light requests, around the db_run() that ends the transaction. Those whose events must be looked at are marked alone. */
+struct counts_load {
+	struct sync_req **q;
+	size_t n;
+	int64_t *users;		/* whose rules are asked for */
+	size_t nusers;
+	struct rows readers;
+	struct unread_room *v;
+	struct unread_load unread;
+};
+void counts_queue(struct sync_run *run, struct counts_load *l, struct sync_req **q, size_t n);
+void counts_take(struct sync_run *run, struct counts_load *l);
+/* For a request alone: its rules; the rooms in which a change of them can make a difference (one column); the counts of some jobs. */
+void counts_alone_queue(struct sync_run *run, struct rows *r, const struct sync_req *q);
+void counts_alone_take(struct sync_run *run, struct rows *r, struct sync_req *q);
+void counts_rooms_queue(struct sync_run *run, struct rows *r, const struct sync_req *q);
+void counts_piece_queue(struct sync_run *run, struct unread_load *l, struct sync_req *q, struct sync_job *jobs, size_t n);
+bool counts_news(const struct sync_req *q, const struct sync_job *j);	/* are they worth an answer? */
+void counts_section(struct sync_req *q, const struct sync_job *j);	/* writes them */
 
 /* ---- presence.c */
 struct seen_user {

@@ -163,13 +163,13 @@ wants_bundles(const struct sync_job *j)
 
 /* False: the room needs more than was loaded. */
 static bool
-light_job(struct sync_run *run, struct sync_req *q, struct sync_room *m)
+light_job(struct sync_run *run, struct sync_req *q, struct sync_room *m, const struct unread_room *unread)
 {
 	struct sync_job *j = &q->jobs[q->njobs];
 
 	if (!m || !m->id || !filter_room(q->f, m->id))
 		return true;
-	*j = (struct sync_job){ .room = m, .room_nid = m->nid, .section = SECT_JOIN };
+	*j = (struct sync_job){ .room = m, .room_nid = m->nid, .section = SECT_JOIN, .unread = unread };
 	if (position_new(&q->since, m->full_state_pos) || !timeline_pick(run->cx->a, q, j) || wants_bundles(j))
 		return false;
 	q->njobs++;
@@ -181,9 +181,11 @@ light_answer(struct sync_run *run, struct sync_req *q, struct load *l)
 {
 	size_t i;
 
+	if (q->alone)
+		return;
 	q->jobs = arena_alloc(run->cx->a, (q->nrooms + 1) * sizeof *q->jobs);
 	for (i = 0; i < q->nrooms; i++)
-		if (!light_job(run, q, room_find(l->rooms, l->n, q->rooms[i]))) {
+		if (!light_job(run, q, room_find(l->rooms, l->n, q->rooms[i]), q->unread ? &q->unread[i] : NULL)) {
 			q->alone = true;
 			return;
 		}
@@ -206,6 +208,7 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	struct presence_load seen;
 	struct live_load live;
 	struct lists_load lists;
+	struct counts_load counts;
 	struct load l;
 	enum err e;
 
@@ -225,11 +228,13 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 	data_queue(cx, &data, users, nusers, lo);
 	ignored_queue(cx, &ignored, unknown, nunknown);
 	lists_queue(cx, &lists, q, n, false);
+	counts_queue(run, &counts, q, n);
 	if ((e = db_commit(cx)) != M_OK)
 		return e;
 	load_take(cx, &l);
 	live_take(cx, &live, rooms, nrooms);
 	lists_take(cx, &lists);
+	counts_take(run, &counts);
 	for (i = 0; i < n; i++) {
 		if (q[i]->data_news)
 			data_take(cx, &data, q[i]);

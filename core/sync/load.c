@@ -16,7 +16,7 @@ STMT(sync_rooms,
  * for someone (pos >= lo) is fetched whole. New events are a suffix of room_pos.
  */
 #define TIMELINE(below)											\
-	"SELECT " ROOM_EVENT_COLS ", t.device, t.txn_id"						\
+	"SELECT " ROOM_EVENT_COLS ", t.device, t.txn_id, e.push_class"					\
 	" FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(room, lo, top, lim)"	\
 	" CROSS JOIN LATERAL (SELECT * FROM event v WHERE v.room = q.room AND v.room_pos " below " q.top"	\
 	"	ORDER BY v.room_pos DESC LIMIT q.lim) e"						\
@@ -224,6 +224,7 @@ take_timeline(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n
 			continue;
 		e->txn_device = db_i64(r, ROOM_EVENT_NCOLS);
 		e->txn_id = db_text(r, ROOM_EVENT_NCOLS + 1);
+		e->push_class = (int)db_i64(r, ROOM_EVENT_NCOLS + 2);
 		add_event(a, &m->tl, &m->ntl, e);
 	}
 	for (i = 0; i < n; i++)

@@ -63,7 +63,7 @@ STMT(ring_tail,
     TAIL("0", "room, 0::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0") " UNION ALL "
     TAIL("2", "room, usr, membership::bigint", "local_member WHERE true") " UNION ALL "
-    TAIL("3", "room, usr, (type = 'm.ignored_user_list')::int::bigint", "account_data WHERE true") " UNION ALL "
+    TAIL("3", "room, usr, CASE WHEN room <> 0 THEN 0 WHEN type = 'm.ignored_user_list' THEN 1 WHEN type = 'm.push_rules' THEN 2 ELSE 0 END::bigint", "account_data WHERE true") " UNION ALL "
     TAIL("4", "room, usr, (kind = 2)::int::bigint", "receipt WHERE true") " UNION ALL "
     TAIL("CASE WHEN start >= $1 OR start = ANY($2) OR until <= $3 THEN 5 ELSE 6 END", "room, usr, until", "typing WHERE true") " UNION ALL "
     TAIL("7", "0::bigint, usr, 0::bigint", "presence WHERE true") " UNION ALL "
@@ -226,6 +226,7 @@ ring_user_put(struct ring *g, int64_t usr, const int64_t *rooms, size_t n)
 	u->rooms = nid_copy(f->a, rooms, n, n);
 	nid_sort(u->rooms, n);
 	u->ignored_known = false;
+	u->reader = NULL;
 	return u;
 }
 
@@ -254,6 +255,13 @@ ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users,
 	u->ignored_known = true;
 }
 
+void
+ring_user_reader(struct ring *g, struct ring_user *u, const struct push_reader *r)
+{
+	if (!folk_full(g->folk[0]))
+		u->reader = push_reader_copy(g->folk[0]->a, r);
+}
+
 /* Who is asked for lives on in the younger generation. */
 struct ring_user *
 ring_user(struct ring *g, int64_t usr)
@@ -265,6 +273,8 @@ ring_user(struct ring *g, int64_t usr)
 	u = ring_user_put(g, usr, old->rooms, old->nrooms);
 	if (old->ignored_known)
 		ring_user_ignores(g, u, old->ignored, old->nignored);
+	if (old->reader)
+		ring_user_reader(g, u, old->reader);
 	if (old->filter)
 		ring_user_filter(g, u, old->filter_id, old->filter);
 	return u;
@@ -305,8 +315,10 @@ user_learn(struct ring *g, const struct ring_entry *en)
 
 		if (en->kind == RING_MEMBER)
 			user_patch(g->folk[i], en->usr, en->room, en->value == MEM_JOIN);
-		else if (en->kind == RING_DATA && en->value && (u = folk_find(g->folk[i], en->usr)))
-			u->ignored_known = false;
+		else if (en->kind == RING_DATA && en->value && (u = folk_find(g->folk[i], en->usr))) {
+			u->reader = NULL;
+			u->ignored_known = u->ignored_known && en->value != 1;
+		}
 	}
 }
 

@@ -31,6 +31,7 @@
 #define HEARTH_RING_H
 
 #include "core/base/sorted.h"
+#include "core/push/counts.h"
 #include "core/sync/token.h"
 
 #define RING_MAX 65536
@@ -43,7 +44,7 @@ enum ring_kind {
 	RING_EVENT,	/* an event of a room */
 	RING_STATE,	/* the room's resolved state */
 	RING_MEMBER,	/* what a local user is to a room; value: the membership */
-	RING_DATA,	/* account data; room 0: global; value: 1 for the ignored users */
+	RING_DATA,	/* account data; room 0: global; value: 1 for the ignored users, 2 for push rules */
 	RING_RECEIPT,	/* value: 1 for a private one */
 	RING_TYPING,	/* someone began or ceased to type */
 	RING_TYPING_ON,	/* someone goes on typing: taken note of, but no entry */
@@ -99,6 +100,7 @@ struct ring_user {
 	const char **ignored;	/* users (esc), sorted; only if ignored_known */
 	size_t nignored;
 	bool ignored_known;
+	struct push_reader *reader;	/* his push rules as counts need them; NULL: not known */
 	const char *filter_id, *filter;	/* the stored filter used last; filters never change */
 	struct ring_user *next;	/* of the same hash */
 };
@@ -109,6 +111,7 @@ struct ring_user *ring_user_put(struct ring *g, int64_t usr, const int64_t *room
 struct ring_user *ring_user_seed(struct ring *g, int64_t usr, const int64_t *rooms, size_t n, const struct position *since);
 /* Copied, unless there is no room left until the next ring_take(). users: sorted. */
 void ring_user_ignores(struct ring *g, struct ring_user *u, const char *const *users, size_t n);
+void ring_user_reader(struct ring *g, struct ring_user *u, const struct push_reader *r);	/* the same */
 void ring_user_filter(struct ring *g, struct ring_user *u, const char *id, const char *filter);
 size_t ring_users_memory(const struct ring *g);	/* bytes; bounded by about 2 * RING_USERS_BYTES */
 void nid_sort(int64_t *v, size_t n);

@@ -221,7 +221,8 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 		    (en->kind == RING_RECEIPT && en->value)))
 			continue;
 		q->data_news |= en->kind == RING_DATA;
-		q->ignored_news |= en->kind == RING_DATA && en->value;
+		q->ignored_news |= en->kind == RING_DATA && en->value == 1;
+		q->rules_news |= en->kind == RING_DATA && en->value == 2;
 		if (en->kind == RING_MEMBER)
 			nids_add(a, &members, en->room);
 		else if (i64_in(q->joined, q->njoined, en->room)) {
@@ -265,10 +266,12 @@ classify(struct sync_run *run, struct sync_req *q)
 		q->nignored = u->nignored;
 		q->ignored_known = true;
 	}
+	if (u->reader)
+		q->reader = push_reader_copy(a, u->reader);
 	if (!q->covered)
 		return;
 	look_into_ring(run, q);
-	q->alone = q->w->full_state || q->ignored_news || q->nmember_rooms > 0 || q->nrooms > LIGHT_ROOMS;
+	q->alone = q->w->full_state || q->ignored_news || q->rules_news || q->nmember_rooms > 0 || q->nrooms > LIGHT_ROOMS;
 }
 
 /* Opens the transaction. One round trip. Requests with a fault of their own have it in err afterwards. */
