@@ -3,6 +3,8 @@
 #include "core/room/pdu.h"
 #include "core/sync/impl.h"
 
+#define HEROES 5		/* named at most */
+
 const char *const section_names[] = { "join", "invite", "knock", "leave" };
 
 /* ---- events */
@@ -21,7 +23,7 @@ shared_text(struct sync_run *run, struct sync_event *e, bool joined)
 	e->text_n[joined] = b.n;
 }
 
-/* event_format "federation": the PDU as it is. */
+/* event_format "federation": the PDU as it is, and its id, which is not in it from room version 3 on. */
 static void
 write_pdu(struct json_out *o, struct arena *a, const struct sync_room *m, const struct room_event *ev)
 {
@@ -31,6 +33,12 @@ write_pdu(struct json_out *o, struct arena *a, const struct sync_room *m, const 
 
 	buf_init(&b, a);
 	event_assemble(&b, m->rv, &c);
+	if (m->rv->event_id_format > 1 && b.n > 2) {
+		b.n--;
+		buf_puts(&b, ",\"event_id\":\"");
+		buf_puts(&b, ev->id);
+		buf_puts(&b, "\"}");
+	}
 	json_rawn(o, NULL, b.s, b.n);
 }
 
@@ -165,6 +173,24 @@ open_section(struct sync_req *q, enum section s)
 	q->section = (int)s;
 }
 
+static bool
+says_joined(struct arena *a, const char *content)
+{
+	struct json *v;
+
+	return json_parse(a, content, strlen(content), &v) == JSON_OK && json_str_eq(json_get(v, "membership"), "join");
+}
+
+/*
+ * Of a member who stays joined at most the order among the heroes changes: to be told where there are more of them than are named.
+ */
+static bool
+stays_joined(struct arena *a, const struct sync_room *m, const struct room_event *ev)
+{
+	return (m->nheroes == 0 || m->joined + m->invited <= HEROES + 1) && ev->prev && ev->line == 0 &&
+	    says_joined(a, room_event_content(a, ev)) && says_joined(a, ev->prev[1]);
+}
+
 /* Did something change that names or counts the room: members, its name, its alias? */
 static bool
 summary_news(const struct sync_req *q, const struct sync_job *j)
@@ -179,7 +205,8 @@ summary_news(const struct sync_req *q, const struct sync_job *j)
 	for (i = 0; i < m->ndelta; i++) {
 		int64_t t = m->delta[i].type;
 
-		if ((t == T_MEMBER || t == T_NAME || t == T_CANONICAL_ALIAS) && position_new(&q->since, m->delta[i].pos))
+		if ((t == T_MEMBER || t == T_NAME || t == T_CANONICAL_ALIAS) && position_new(&q->since, m->delta[i].pos) &&
+		    !(t == T_MEMBER && stays_joined(q->o.b.a, m, &m->delta[i].event->ev)))
 			return true;
 	}
 	return false;
@@ -194,7 +221,7 @@ write_summary(struct sync_req *q, const struct sync_job *j)
 	json_obj(&q->o, "summary");
 	if (m->nheroes > 0) {	/* else the room has a name. One who is alone in it has no heroes, and is told so */
 		json_arr(&q->o, "m.heroes");
-		for (i = 0; i < m->nheroes && n < 5; i++) {
+		for (i = 0; i < m->nheroes && n < HEROES; i++) {
 			const struct room_event *ev = &m->heroes[i]->ev;
 
 			if (!ev->state_key || ev->key_nid == q->w->user_nid)
@@ -284,13 +311,18 @@ state_key_name(const struct sync_wait *w)
 	return w->unstable_state_after ? "org.matrix.msc4222.state_after" : "state_after";
 }
 
-/* Empty sections are left out; state_after is there in any case, for it says that the server knows it. A new room begins with a timeline. */
+/*
+ * Empty sections of a room that goes on are left out; state_after is there in any case, for it says that the server
+ * knows it. A room that begins or has ended has all that clients look for in one.
+ */
 static void
 write_events(struct sync_run *run, struct arena *a, struct sync_req *q, const struct sync_job *j, struct sync_event **state, size_t nstate)
 {
-	if (nstate > 0 || q->w->use_state_after)
+	bool whole = j->full || j->section == SECT_LEAVE;
+
+	if (nstate > 0 || whole || q->w->use_state_after)
 		write_state(run, a, q, j, state_key_name(q->w), state, nstate);
-	if (j->nshown > 0 || j->limited || j->full)
+	if (j->nshown > 0 || whole || j->limited)
 		write_timeline(run, a, q, j);
 }
 
@@ -315,7 +347,7 @@ answer_room(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 	write_events(run, a, q, j, state, nstate);
 	if (ndata > 0)
 		write_account_data(q, j->room->nid, j->room->id);
-	if (live)
+	if (live || (j->full && j->section == SECT_JOIN))
 		live_write(run, q, j, live);
 	counts_section(q, j);
 	json_end(&q->o);

@@ -2,7 +2,7 @@
 "use strict";
 const { test, before, after, describe } = require("node:test");
 const assert = require("node:assert/strict");
-const { spawn, spawnSync } = require("node:child_process");
+const { spawn } = require("node:child_process");
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const http = require("node:http");
@@ -11,6 +11,7 @@ const path = require("node:path");
 const { start, freePort, tempDir, top } = require("./lib/server.js");
 const { login, request, register, waitFor, unique, enc, NO_NEWS } = require("./lib/client.js");
 const fastcgi = require("./lib/fastcgi.js");
+const { startPostgres } = require("./lib/postgres.js");
 
 // ---- helpers
 
@@ -430,40 +431,28 @@ test("long syncs take at most half the pool: they delay nobody's wake-up", async
 });
 
 describe("PostgreSQL restarted", () => {
-	let pg, env, server;
+	let pg, server;
 	before(async () => {
-		pg = spawn(path.join(top, "tests/pg-temp"), ["sh", "-c", "env; echo READY; exec sleep 100000"], { stdio: ["ignore", "pipe", "inherit"] });
-		let text = "";
-		pg.stdout.setEncoding("utf8").on("data", (d) => { text += d; });
-		await waitFor(() => text.includes("READY\n"), { timeout: 60000, what: "PostgreSQL" });
-		env = Object.fromEntries(text.split("\n").filter((l) => l.startsWith("HEARTH_")).map((l) => [l.slice(0, l.indexOf("=")), l.slice(l.indexOf("=") + 1)]));
-		server = await startWithMetrics({ HEARTH_DATABASE_URL: env.HEARTH_DATABASE_URL });
+		pg = await startPostgres();
+		server = await startWithMetrics({ HEARTH_DATABASE_URL: pg.url });
 	});
 	after(async () => {
 		await server?.stop();
-		const ended = new Promise((done) => pg.once("exit", done));
-		pg.kill("SIGTERM");
-		await ended;
+		await pg?.end();
 	});
-	function ctl(...args) {
-		const command = [`${env.HEARTH_TEST_PGBIN}/pg_ctl`, "-D", env.HEARTH_TEST_PGDATA, "-s", "-w", ...args];
-		const r = process.getuid() === 0 ? spawnSync("setpriv", ["--reuid=postgres", "--regid=postgres", "--init-groups", "--", ...command], { cwd: "/", stdio: "ignore" })
-			: spawnSync(command[0], command.slice(1), { stdio: "ignore" });
-		assert.equal(r.status, 0, `pg_ctl ${args.join(" ")}`);
-	}
 
 	test("who waits sees no 5xx and gets what comes later", async () => {
 		const { alice, room } = await aliceInRoom(server);
 		const waits = Array.from({ length: 1000 }, () => waiting(alice));
 		await parked(server, 1000);
-		ctl("-m", "fast", "stop");
+		pg.stop();
 		// While it is away: an honest 503 in the specification's form.
 		const r = await request(server, "GET", "/_matrix/client/v3/account/whoami", { token: alice.token });
 		assert.equal(r.status, 503);
 		assert.equal(r.body.errcode, "M_UNKNOWN");
 		assert.ok(Number(r.headers["retry-after"]) > 0);
 		assert.equal((await request(server, "GET", "/_hearth/health")).status, 503);
-		ctl("-o", "-c logging_collector=off", "start");
+		pg.start();
 		await waitFor(async () => (await request(server, "GET", "/_hearth/health")).status === 200, { what: "health" });
 		await waitFor(async () => (await metric(server, "listen_up")) === 1, { what: "listening again" });
 		assert.deepEqual(waits.filter((w) => w.over).map((w) => w.status), []);
@@ -482,8 +471,8 @@ describe("PostgreSQL restarted", () => {
 		// A wake-up and the shutdown together: batches are in the workers' hands when the database goes.
 		for (let i = 0; i < 3; i++) {
 			await alice.send(room, `news ${i}`).catch(() => {});
-			ctl("-m", "immediate", "stop");
-			ctl("-o", "-c logging_collector=off", "start");
+			pg.stop("immediate");
+			pg.start();
 		}
 		for (const w of waits) {
 			const a = await w.answer;

@@ -90,6 +90,7 @@ describe("answers at once", () => {
 		assert.deepEqual(again.rooms.join[room].timeline.events, [{ content: { body: "one" } }]);
 		const pdu = (await alice.sync({ since: next_batch, filter: { event_format: "federation" } })).rooms.join[room].timeline.events[0];
 		assert.ok(pdu.hashes && pdu.signatures && pdu.prev_events && pdu.auth_events && pdu.depth);
+		assert.match(pdu.event_id, /^\$/);
 	});
 
 	test("without news and without waiting: only the token, which goes on, and the key counts", async () => {

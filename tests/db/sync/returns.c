@@ -118,7 +118,7 @@ Test(sync_returns, a_room_forgotten_elsewhere_ends_here_too)
 	token = other->since;
 	cr_assert_eq(client_sync(other), M_OK);
 	cr_expect_str_eq(timeline(other, "leave", room), "member:leave", "the end and nothing of the room");
-	cr_expect_null(at(room_in(other->last, "leave", room), "state"));
+	cr_expect_eq(at(room_in(other->last, "leave", room), "state/events")->u.arr.n, 0);
 	sync_forget();
 	other->since = token;
 	cr_assert_eq(client_sync(other), M_OK);
@@ -237,4 +237,29 @@ Test(sync_returns, who_left_is_left_whatever_he_did_before)
 	cr_expect_eq(at(a->last, "device_lists/changed")->u.arr.n, 0);
 	cr_assert_eq(at(a->last, "device_lists/left")->u.arr.n, 1);
 	cr_expect(json_str_eq(at(a->last, "device_lists/left")->u.arr.v[0], b->user));
+}
+
+/* A new name of a member is told; that there are as many of them as before is not. */
+Test(sync_returns, a_change_of_profile_changes_no_summary)
+{
+	struct client *a = client_new("a"), *b = client_new("b");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}");
+	const char *id;
+
+	client_member(b, MEMBER_JOIN, room, NULL);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_not_null(at(room_in(a->last, "join", room), "summary"));
+	for (int i = 0; i < 2; i++) {
+		struct json *content = json_new_obj(b->a);
+
+		json_set(b->a, content, "membership", json_new_str(b->a, "join"));
+		json_set(b->a, content, "displayname", json_new_str(b->a, i ? "two" : "one"));
+		cr_assert_eq(CALL(b, member_put(b->cx, room, b->user, json_copy(b->cx->a, content), &id)), M_OK);
+		a->filter = i ? "{\"room\":{\"timeline\":{\"types\":[\"m.room.message\"]},\"state\":{\"types\":[]}}}" : NULL;
+		cr_assert_eq(client_sync(a), i ? E_PARK : M_OK);
+		cr_expect(i || !at(room_in(a->last, "join", room), "summary"));
+	}
+	client_member(b, MEMBER_LEAVE, room, NULL);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_eq(json_get_int(at(room_in(a->last, "join", room), "summary"), "m.joined_member_count", 0), 1);
 }
