@@ -12,7 +12,7 @@ const { startPostgres } = require("./lib/postgres.js");
 const { Device, random } = require("./lib/model.js");
 
 const V3 = "/_matrix/client/v3";
-const USERS = 4, ROOMS = 4, DOINGS = 45, CRASHES = 2, END_MS = 25000;
+const USERS = 4, ROOMS = 4, DOINGS = 120, CRASHES = 2, END_MS = 20000;
 const long = (filter = {}) => ({ ...filter, room: { ...filter.room, timeline: { ...filter.room?.timeline, limit: 100 } } });
 const lazy = { room: { state: { lazy_load_members: true }, timeline: { limit: 3 } } };
 const VARIANTS = [
