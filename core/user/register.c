@@ -150,7 +150,8 @@ create_committed(struct ctx *cx, const struct registration *r, const struct uia 
 
 /*
  * The answer to the request that made the account was lost: the same session with the same parameters gets
- * another one, as a new login.
+ * another one, as a new login. The password is asked for again, because it is no part of what the session remembers: who
+ * gave somebody else the session to register with shall not follow him in.
  */
 static enum err
 answer_again(struct ctx *cx, const struct registration *r, const char *localpart, struct session *out)
@@ -161,7 +162,8 @@ answer_again(struct ctx *cx, const struct registration *r, const char *localpart
 	*out = (struct session){ 0 };
 	if ((e = account_find(cx, localpart, &acc)) != M_OK)
 		return e;
-	if (acc.deactivated || acc.locked)
+	if (acc.deactivated || acc.locked || (acc.password_hash != NULL &&
+	    (r->password == NULL || !gated_password_check(cx, r->password, acc.password_hash))))
 		return fail(cx, M_USER_IN_USE, "this user name is taken");
 	out->user = acc.user;
 	out->user_nid = acc.nid;
