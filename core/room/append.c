@@ -1,6 +1,7 @@
 /* core/room/append.c - see append.h. append_write.c has the writes. */
 #include "core/room/append_impl.h"
 #include "core/base/log.h"
+#include "core/room/merge.h"
 #include "core/room/pdu.h"
 #include "core/room/relation.h"
 #include <assert.h>
@@ -300,6 +301,10 @@ append_open(struct append *ap, const char *room_id)
 	if ((e = db_run(cx)) != M_OK || (e = take_room(ap, room_id)) != M_OK)
 		return e;
 	take_names(ap);
+	if (ap->r_prev.n > PREV_MAX && !ap->merged) {	/* more ends than one event may cite: what was read is of before */
+		ap->merged = true;
+		return (e = merge_ends(cx, room_id)) == M_OK ? append_open(ap, room_id) : e;
+	}
 	if ((e = take_state(ap, 0)) != M_OK)
 		return e;
 	take_prev(ap);

@@ -88,6 +88,7 @@ struct append {
 	size_t nprev;
 	int64_t *left;			/* those beyond the 20 that one event may cite */
 	size_t nleft;
+	bool merged;			/* merge_ends() was asked to bring them together */
 	struct ref_hash *hashes;	/* room versions 1 and 2 */
 	size_t nhashes;
 

@@ -4,12 +4,19 @@
 #include "core/room/read_impl.h"
 #include "core/room/relation.h"
 
+/* The edge of the next open hole on the way is where a timeline stops (hole.h). Going down one stands above it, going up below. */
+#define OPEN_HOLES "FROM hole WHERE room = $1 AND kind <> 3 AND prev <> '{}'"
 STMT(read_back,
     "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos <= $2 AND e.room_pos > $3"
+    " AND e.room_pos > coalesce((SELECT max(next_pos) " OPEN_HOLES " AND coalesce(bottom_pos, -9223372036854775808) < $2), -9223372036854775808)"
     " ORDER BY e.room_pos DESC LIMIT $4");
 STMT(read_forth,
     "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos > $2 AND e.room_pos <= $3"
+    " AND e.room_pos <= coalesce((SELECT min(bottom_pos) " OPEN_HOLES " AND next_pos > $2), 9223372036854775807)"
     " ORDER BY e.room_pos LIMIT $4");
+STMT(read_hole_at,
+    "SELECT EXISTS (SELECT 1 " OPEN_HOLES " AND CASE WHEN $3 THEN next_pos >= $2 AND (bottom_pos IS NULL OR bottom_pos < $2)"
+    "	ELSE bottom_pos <= $2 AND next_pos > $2 END)");
 STMT(read_one, "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.id = $1 AND e.room = $2 AND e.room_pos IS NOT NULL");
 STMT(read_boundary, "SELECT room_boundary($1, $2, $3, $4)");
 
@@ -64,6 +71,18 @@ page_take(struct ctx *cx, struct page *pg, struct rows *r, int64_t want)
 		pg->ended = true;
 }
 
+/* What seems to be the end may be a hole: there is more, only not here. */
+static enum err
+page_look_for_hole(struct ctx *cx, struct page *pg)
+{
+	struct rows r;
+	enum err e;
+
+	if ((e = db_row(cx, &r, &read_hole_at, P_I64(pg->acc->room), P_I64(pg->at), P_BOOL(pg->back))) == M_OK)
+		pg->hole = db_bool(&r, 0);
+	return e;
+}
+
 enum err
 page_read(struct ctx *cx, struct page *pg)
 {
@@ -92,7 +111,7 @@ page_read(struct ctx *cx, struct page *pg)
 			ignored_list_take(cx, &ignored, pg->ignored);
 		page_take(cx, pg, &r, want);
 	}
-	return M_OK;
+	return pg->ended ? page_look_for_hole(cx, pg) : M_OK;
 }
 
 enum err
@@ -188,8 +207,8 @@ read_messages(struct ctx *cx, const char *room, const struct messages *q, struct
 	json_obj(o, NULL);
 	if ((e = page_write(cx, &pg, o, "chunk")) != M_OK)
 		return e;
-	/* Forwards the newest event is no end: there may be more tomorrow. */
-	if (!pg.ended || (!q->back && pg.looked > 0))
+	/* Forwards the newest event is no end: there may be more tomorrow. Before a hole the client stands still until it is filled. */
+	if (!pg.ended || pg.hole || (!q->back && pg.looked > 0))
 		json_str(o, "end", room_token(cx->a, pg.at));
 	json_str(o, "start", q->from != NULL ? q->from : room_token(cx->a, q->back ? acc.top : 0));
 	if (q->filter != NULL && q->filter->lazy_members) {

@@ -19,6 +19,7 @@ struct page {
 	struct room_event *ev;		/* found; there is space for one more */
 	size_t n, looked;
 	bool ended;			/* nothing behind at */
+	bool hole;			/* but a hole (hole.h) */
 };
 enum err page_read(struct ctx *cx, struct page *pg);
 /* Into ev[].relations: what is bundled with each. May ask once or twice; not when nothing relates to any of them. */

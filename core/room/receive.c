@@ -274,6 +274,42 @@ judge_now(struct receive *rc, const struct incoming *in, struct point before, in
 	return e;
 }
 
+enum err
+receive_allowed(struct receive *rc, const struct incoming *in, struct point before)
+{
+	struct view w;
+	enum err e;
+
+	if ((e = find_create(rc)) != M_OK)
+		return e;
+	view_keys(rc, in, &w);
+	if ((e = view_read(rc, &w, before)) != M_OK)
+		return e;
+	return judge(rc, &w);
+}
+
+enum err
+receive_cite(struct receive *rc, struct event_draft *d, struct point before)
+{
+	struct ctx *cx = rc->cx;
+	const struct incoming as = { .ev = { .rv = d->rv, .type = d->type, .sender = d->sender, .state_key = d->state_key, .content = d->content } };
+	struct view w = { .in = &as };
+	enum err e;
+
+	w.n = auth_event_keys(cx, d->rv, d->type, d->sender, d->state_key, d->content, w.keys);
+	if ((e = view_read(rc, &w, before)) != M_OK)
+		return e;
+	d->auth_ids = arena_calloc(cx->a, w.n + 1, sizeof *d->auth_ids);
+	d->auth_hashes = arena_calloc(cx->a, w.n + 1, sizeof *d->auth_hashes);
+	for (size_t i = 0; i < w.n; i++) {
+		if (w.v[i] == NULL)
+			continue;
+		d->auth_hashes[d->nauth] = d->rv->event_id_format == 1 ? event_reference_b64(cx->a, d->rv, w.v[i]->ev.json) : NULL;
+		d->auth_ids[d->nauth++] = w.v[i]->ev.id;
+	}
+	return M_OK;
+}
+
 /* ---- one event */
 
 /* Those of ids that are stored into v, the others into missing. Events of other rooms count as stored: the rules refuse them. */

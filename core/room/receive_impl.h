@@ -10,4 +10,8 @@ void receive_names(struct receive *rc, const struct incoming *in, size_t n);
 /* The sender's power, and the content of m.room.power_levels (NULL: none), in a state. One round trip. */
 enum err receive_power(struct receive *rc, const struct incoming *in, struct point before, int64_t *power, const struct json **levels);
 
+/* For events that are made here on some of the ends: fills auth_ids of a draft; do the rules allow it? (M_FORBIDDEN) */
+enum err receive_cite(struct receive *rc, struct event_draft *d, struct point before);
+enum err receive_allowed(struct receive *rc, const struct incoming *in, struct point before);
+
 #endif

@@ -19,6 +19,8 @@ room_event_read(const struct rows *r, struct room_event *ev)
 		.prev = db_null(r, 18) ? NULL : db_texts(r, 18, &n), .because = db_null(r, 19) ? NULL : db_texts(r, 19, &n),
 		.related = db_bool(r, 20),
 	};
+	if (!db_null(r, 21))
+		ev->path = db_i64s(r, 21, &ev->npath);
 }
 
 static struct json *

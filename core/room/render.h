@@ -32,7 +32,7 @@ enum {
 	EV_REJECTED = 1, EV_SOFT_FAILED = 2, EV_OUTLIER = 4, EV_VERBATIM = 8 /* content holds the whole PDU */, EV_REDACTED = 16,
 };
 
-#define ROOM_EVENT_NCOLS 21
+#define ROOM_EVENT_NCOLS 22
 #define ROOM_EVENT_COLS							\
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
 	"(SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender), "	\
@@ -40,12 +40,16 @@ enum {
 	"(SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state), "	\
 	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
 	" FROM event r WHERE r.nid = e.redacted_by), "		\
-	"CASE WHEN e.state_key IS NULL THEN (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END"
+	"CASE WHEN e.state_key IS NULL THEN (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END, "			\
+	"CASE WHEN e.line <> 0 THEN (SELECT array_agg(u.x ORDER BY p.step, u.o) FROM state_path(e.room, e.line, e.ver) p"	\
+	" CROSS JOIN LATERAL unnest(ARRAY[p.line::bigint, p.ver]) WITH ORDINALITY u(x, o)) END"
 
 struct room_event {
 	int64_t nid, room, pos, room_pos, ts;
 	int64_t ver, at_ver;	/* the state just before it: (line, ver), and line 0's version then; -1: unknown */
 	int line, flags;
+	const int64_t *path;	/* of an event on a fork: the lines by which the state before it is looked up, as pairs of line and version */
+	size_t npath;		/* numbers in it; 0: on line 0 */
 	int64_t type_nid, sender_nid, key_nid;	/* key_nid -1: no state event */
 	const char *id, *type, *sender, *state_key;	/* esc; state_key NULL: no state event */
 	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM */

@@ -3,25 +3,17 @@
 #include "core/room/names.h"
 
 /*
- * Kinds: 0 the member key, 1 the history visibility, 2 forks. LATERAL with ORDER BY
- * keeps the planner from joining whole tables while they have no statistics.
+ * Kinds: 0 the member key, 1 the history visibility; of line 0, and what forks say of them. A row without an event says: absent. LATERAL
+ * with ORDER BY keeps the planner from joining whole tables while they have no statistics.
  */
-#define LINES "(SELECT 0 AS line UNION ALL SELECT line FROM line WHERE room = k.room AND line <> 0) l"
-STMT(visibility_spans,
-    "SELECT k.n, 0, s.line, s.since, s.until, s.membership, NULL::text, 0"
-    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n) CROSS JOIN LATERAL " LINES
-    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = k.room AND line = l.line AND type = 2 AND key = k.usr"
-    "	AND event IS NOT NULL ORDER BY since) s"
-    " UNION ALL "
-    "SELECT k.n, 1, s.line, s.since, s.until, NULL, s.content, s.flags"
-    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n) CROSS JOIN LATERAL " LINES
-    " CROSS JOIN LATERAL (SELECT t.line, t.since, t.until, e.content, e.flags FROM state t JOIN event e ON e.nid = t.event"
-    "	WHERE t.room = k.room AND t.line = l.line AND t.type = 5 AND t.key = 0 ORDER BY t.since) s"
-    " UNION ALL "
-    "SELECT k.n, 2, l.line, l.parent, l.parent_ver, NULL, NULL, 0"
-    " FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n)"
-    " CROSS JOIN LATERAL (SELECT * FROM line WHERE room = k.room AND line <> 0 ORDER BY line) l"
-    " ORDER BY 1, 2, 3, 4");
+#define SPANS(kind, type_, key_)									\
+	"SELECT k.n, " kind ", s.line, s.since, s.until, s.membership, e.content, e.flags"		\
+	" FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n)"			\
+	" CROSS JOIN LATERAL ((SELECT line, since, until, membership, event FROM state WHERE room = k.room AND line = 0 AND type = " type_	\
+	"	AND key = " key_ " ORDER BY since) UNION ALL (SELECT line, since, until, membership, event FROM state WHERE room = k.room"	\
+	"	AND line <> 0 AND type = " type_ " AND key = " key_ " ORDER BY line, since)) s"		\
+	" LEFT JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event AND " kind " = 1 OFFSET 0) e ON true"
+STMT(visibility_spans, SPANS("0", "2", "k.usr") " UNION ALL " SPANS("1", "5", "0") " ORDER BY 1, 2, 3, 4");
 
 enum history
 history_of(const struct json *content)
@@ -57,15 +49,12 @@ take_row(struct ctx *cx, struct rows *r, struct visibility *v)
 {
 	int64_t kind = db_i64(r, 1), line = db_i64(r, 2), since = db_i64(r, 3), until = db_i64(r, 4);
 
-	if (kind == 2) {
-		v->lines = arena_realloc(cx->a, v->lines, v->nlines * sizeof *v->lines, (v->nlines + 1) * sizeof *v->lines);
-		v->lines[v->nlines++] = (struct vis_line){ (int)line, (int)since, until };
-		return;
-	}
 	struct vis_span s = { (int)line, since, until, (int)db_i64(r, 5) };
 	struct vis_span **list = kind == 0 ? &v->mem : &v->hist;
 	size_t *n = kind == 0 ? &v->nmem : &v->nhist;
-	if (kind == 1)
+	if (kind == 1 && db_null(r, 6))
+		s.value = HIST_SHARED;
+	else if (kind == 1)
 		s.value = (int)history_of(content_tree(cx->a, db_text(r, 6), (int)db_i64(r, 7)));
 	else if (s.value == MEM_JOIN && line == 0)
 		v->joined_until = until;
@@ -82,23 +71,20 @@ visibility_take(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, 
 		take_row(cx, r, &out[db_i64(r, 0) - 1]);
 }
 
-/* The value at a version of a line: what the line does not say, its parent says (copy-on-write). */
+/*
+ * The value before an event: what its line does not say, the next on its path says (copy-on-write). Where the state before
+ * it is not known (history that was filled in), that of the room when it was met counts: the server that told of it has judged before.
+ */
 static int
-value_at(const struct visibility *v, const struct vis_span *s, size_t n, int line, int64_t ver, int dflt)
+value_at(const struct vis_span *s, size_t n, const struct room_event *ev, int dflt)
 {
-	for (size_t hops = 0; hops <= v->nlines; hops++) {
+	const int64_t own[] = { ev->ver >= 0 ? ev->line : 0, ev->ver >= 0 ? ev->ver : ev->at_ver };
+	const int64_t *path = ev->npath > 0 ? ev->path : own;
+
+	for (size_t step = 0; step < (ev->npath > 0 ? ev->npath : 2); step += 2)
 		for (size_t i = 0; i < n; i++)
-			if (s[i].line == line && s[i].since <= ver && ver < s[i].until)
+			if (s[i].line == path[step] && s[i].since <= path[step + 1] && path[step + 1] < s[i].until)
 				return s[i].value;
-		if (line == 0)
-			break;
-		for (size_t i = 0; i < v->nlines; i++)
-			if (v->lines[i].line == line) {
-				ver = v->lines[i].parent_ver;
-				line = v->lines[i].parent;
-				break;
-			}
-	}
 	return dflt;
 }
 
@@ -119,8 +105,8 @@ allowed(const struct visibility *v, const struct room_event *ev, enum history h,
 bool
 visibility_allows(struct arena *a, const struct visibility *v, const struct room_event *ev)
 {
-	enum history h = (enum history)value_at(v, v->hist, v->nhist, ev->line, ev->ver, HIST_SHARED);
-	enum membership m = (enum membership)value_at(v, v->mem, v->nmem, ev->line, ev->ver, MEM_NONE);
+	enum history h = (enum history)value_at(v->hist, v->nhist, ev, HIST_SHARED);
+	enum membership m = (enum membership)value_at(v->mem, v->nmem, ev, MEM_NONE);
 
 	if (allowed(v, ev, h, m))
 		return true;
@@ -139,14 +125,14 @@ visibility_membership(struct arena *a, const struct visibility *v, const struct 
 	if (ev->type_nid == T_MEMBER && ev->key_nid == v->user)
 		m = membership_of(json_get_str(content_tree(a, ev->content, ev->flags), "membership"));
 	else
-		m = (enum membership)value_at(v, v->mem, v->nmem, ev->line, ev->ver, MEM_NONE);
+		m = (enum membership)value_at(v->mem, v->nmem, ev, MEM_NONE);
 	return m == MEM_NONE ? MEM_LEAVE : m;
 }
 
 bool
 visibility_was_in(struct arena *a, const struct visibility *v, const struct room_event *ev)
 {
-	return value_at(v, v->mem, v->nmem, ev->line, ev->ver, MEM_NONE) == MEM_JOIN || visibility_membership(a, v, ev) == MEM_JOIN;
+	return value_at(v->mem, v->nmem, ev, MEM_NONE) == MEM_JOIN || visibility_membership(a, v, ev) == MEM_JOIN;
 }
 
 static const struct vis_span *

@@ -4,7 +4,7 @@
  * The rule asks for the history visibility and the reader's membership just before
  * the event. Both are read once per (reader, room), as the spans of state versions
  * in which they had each value; after that visibility_allows() is arithmetic on
- * an event's (line, ver). The spans are as many as those two keys had changes,
+ * an event's (line, ver), of a fork along its path (render.h). The spans are as many as those two keys had changes,
  * however long the room's history is.
  *
  *	visibility_queue(cx, &r, users, rooms, n); db_run(cx);
@@ -25,15 +25,10 @@ struct vis_span {
 	int64_t since, until;	/* versions: since <= v < until */
 	int value;		/* enum history or enum membership */
 };
-struct vis_line {
-	int line, parent;
-	int64_t parent_ver;
-};
 struct visibility {
 	int64_t user;
 	struct vis_span *hist, *mem;	/* of line 0 by since, then those of other lines */
-	struct vis_line *lines;		/* forks; normally none */
-	size_t nhist, nmem, nlines;
+	size_t nhist, nmem;
 	int64_t joined_until;	/* line 0: the end of the reader's last stay as a member; 0: never joined */
 };
 /* One statement for n pairs; r gets its rows. */

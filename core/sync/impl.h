@@ -32,6 +32,8 @@ struct sync_event {
 	struct room_event ev;
 	int64_t txn_device;	/* who sent it under which transaction id; txn_id NULL: not known or nobody here */
 	const char *txn_id;
+	bool lost;		/* of a timeline: state that resolution has overruled */
+	bool late;		/* of a full state: it began behind the version asked for */
 	const char *text[2];	/* the whole JSON without and with "membership":"join"; NULL until asked for */
 	size_t text_n[2];
 	int push_class;		/* only of timelines */

@@ -15,8 +15,16 @@ STMT(sync_rooms,
  * The newest events of each room. The inner scan looks at `lim` rows; only what may be new
  * for someone (pos >= lo) is fetched whole. New events are a suffix of room_pos.
  */
+/*
+ * A state event that state resolution has overruled: what its key is now is not newer in the room's order. Who computes the state from
+ * the timeline must not be shown it.
+ */
+#define LOST												\
+	"CASE WHEN e.state_key IS NOT NULL THEN coalesce((SELECT s.event IS DISTINCT FROM e.nid"	\
+	"	AND coalesce((SELECT x.room_pos FROM event x WHERE x.nid = s.event), -9223372036854775808) < e.room_pos"	\
+	"	FROM state s WHERE s.room = e.room AND s.line = 0 AND s.type = e.type AND s.key = e.state_key ORDER BY s.since DESC LIMIT 1), true) END"
 #define TIMELINE(below)											\
-	"SELECT " ROOM_EVENT_COLS ", t.device, t.txn_id, e.push_class"					\
+	"SELECT " ROOM_EVENT_COLS ", t.device, t.txn_id, e.push_class, " LOST				\
 	" FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(room, lo, top, lim)"	\
 	" CROSS JOIN LATERAL (SELECT * FROM event v WHERE v.room = q.room AND v.room_pos " below " q.top"	\
 	"	ORDER BY v.room_pos DESC LIMIT q.lim) e"						\
@@ -64,16 +72,14 @@ STMT(sync_heroes,
     "	AND s.type IN (7, 10) AND s.key = 0 AND s." VER_NOW " AND n.content ~ '\"(name|alias)\":\"[^\"]')");
 
 #define AT_VERSION "room = q.room AND line = 0 AND until > q.ver AND since <= q.ver AND event IS NOT NULL"
-STMT(sync_full,
-    "SELECT " ROOM_EVENT_COLS ", q.job FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(job, room, ver)"
-    " CROSS JOIN LATERAL (SELECT event FROM state WHERE " AT_VERSION " OFFSET 0) s"
-    EVENT_OF("s.event"));
+/* The state at ver, and what holds at last instead of it: between the two, resolution may change what no event of the timeline tells. */
+#define FROM_VERSION "room = q.room AND line = 0 AND until > q.ver AND (since <= q.ver OR since <= q.last AND until > q.last) AND event IS NOT NULL"
+#define FULL "SELECT " ROOM_EVENT_COLS ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
+STMT(sync_full, FULL " CROSS JOIN LATERAL (SELECT event, since FROM state WHERE " FROM_VERSION " OFFSET 0) s" EVENT_OF("s.event"));
 /* By the primary key, around the members: a room may have ten thousand. Member is type 2, create 1, all others are above. */
 STMT(sync_full_lazy,
-    "SELECT " ROOM_EVENT_COLS ", q.job FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(job, room, ver)"
-    " CROSS JOIN LATERAL (SELECT event FROM state WHERE type < 2 AND " AT_VERSION
-    "	UNION ALL SELECT event FROM state WHERE type > 2 AND " AT_VERSION " OFFSET 0) s"
-    EVENT_OF("s.event"));
+    FULL " CROSS JOIN LATERAL (SELECT event, since FROM state WHERE type < 2 AND " FROM_VERSION
+    "	UNION ALL SELECT event, since FROM state WHERE type > 2 AND " FROM_VERSION " OFFSET 0) s" EVENT_OF("s.event"));
 
 STMT(sync_members_at,
     "SELECT " STATE_COLS " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
@@ -82,8 +88,9 @@ STMT(sync_members_at,
 
 /* "Stripped state": create, join rules, name, topic, avatar, canonical alias, encryption as of the invitation, and itself. */
 STMT(sync_stripped,
-    "SELECT " ROOM_EVENT_COLS ", q.job FROM unnest($1::bigint[], $2::bigint[]) AS q(job, invite)"
-    " CROSS JOIN LATERAL (SELECT room, at_ver + 1 AS ver FROM event WHERE nid = q.invite OFFSET 0) i"
+    "SELECT " ROOM_EVENT_COLS ", q.job, false FROM unnest($1::bigint[], $2::bigint[]) AS q(job, invite)"
+    " CROSS JOIN LATERAL (SELECT room, coalesce(at_ver + 1, (SELECT state_ver FROM room WHERE nid = event.room)) AS ver FROM event"
+    "	WHERE nid = q.invite OFFSET 0) i"
     " CROSS JOIN LATERAL (SELECT event FROM state WHERE room = i.room AND line = 0 AND type IN (1, 4, 7, 8, 9, 10, 11) AND key = 0"
     "	AND until > i.ver AND since <= i.ver UNION ALL SELECT q.invite OFFSET 0) s"
     EVENT_OF("s.event"));
@@ -225,6 +232,7 @@ take_timeline(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n
 		e->txn_device = db_i64(r, ROOM_EVENT_NCOLS);
 		e->txn_id = db_text(r, ROOM_EVENT_NCOLS + 1);
 		e->push_class = (int)db_i64(r, ROOM_EVENT_NCOLS + 2);
+		e->lost = db_bool(r, ROOM_EVENT_NCOLS + 3);
 		add_event(a, &m->tl, &m->ntl, e);
 	}
 	for (i = 0; i < n; i++)
@@ -293,7 +301,7 @@ load_full_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n
 	*r = (struct rows){ 0 };
 	if (n > 0)
 		db_queue(cx, r, DB_ANY, lazy ? &sync_full_lazy : &sync_full, COLUMN(cx->a, n, (int64_t)i),
-		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs));
+		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs), COLUMN(cx->a, n, jobs[i]->v1));
 }
 
 void
@@ -311,6 +319,7 @@ load_jobs_take(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n)
 		struct sync_job *j = jobs[db_i64(r, ROOM_EVENT_NCOLS)];
 
 		add_event(cx->a, &j->state, &j->nstate, take_event(cx->a, r));
+		j->state[j->nstate - 1]->late = db_bool(r, ROOM_EVENT_NCOLS + 1);
 	}
 }
 

@@ -29,6 +29,8 @@ wanted(struct arena *a, const struct sync_req *q, const struct sync_job *j, cons
 
 	if (j->vis && !own_end && !visibility_allows(a, j->vis, ev))
 		return false;
+	if (e->lost && !own_end && !q->w->use_state_after)
+		return false;
 	if (!ev->state_key && ignores(q, ev->sender))
 		return false;
 	return filter_event(&q->f->timeline, j->room->id, ev->type, ev->sender, ev->content);
@@ -128,9 +130,11 @@ timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 			break;
 		}
 		if (!wanted(a, q, j, e)) {
-			below_hidden |= e->ev.state_key != NULL;
-			if (e->ev.state_key && !same_key(j->shown, n, e))
-				hidden[nhidden++] = e;
+			if (e->ev.state_key && !e->lost) {
+				below_hidden = true;
+				if (!same_key(j->shown, n, e))
+					hidden[nhidden++] = e;
+			}
 			continue;
 		}
 		if (n == max || undoes(q, hidden, nhidden, e)) {
@@ -222,6 +226,39 @@ delta_pick(struct arena *a, const struct sync_req *q, const struct sync_job *j, 
 	return n;
 }
 
+/* Is there, among those that began behind the version asked for, another event for the key? */
+static bool
+replaced_later(struct sync_event *const *late, size_t n, const struct room_event *ev)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (late[i]->ev.type_nid == ev->type_nid && late[i]->ev.key_nid == ev->key_nid)
+			return true;
+	return false;
+}
+
+/* First those that began behind the version asked for and that the timeline does not tell; then the others, without what these replace. */
+static size_t
+full_pick(const struct sync_req *q, const struct sync_job *j, struct sync_event **out)
+{
+	size_t i, n = 0, nlate;
+
+	for (i = 0; i < j->nstate; i++)
+		if (j->state[i]->late && !shows_key(j, j->state[i]->ev.type_nid, j->state[i]->ev.key_nid))
+			out[n++] = j->state[i];
+	for (i = 0, nlate = n; i < j->nstate; i++) {
+		const struct room_event *ev = &j->state[i]->ev;
+
+		if (j->state[i]->late || replaced_later(out, nlate, ev))
+			continue;
+		/* loaded at the end instead of the start: then what the timeline shows is in it, too */
+		if (q->w->use_state_after || j->vs == j->v0 || !shows_key(j, ev->type_nid, ev->key_nid))
+			out[n++] = j->state[i];
+	}
+	return n;
+}
+
 size_t
 state_pick(struct arena *a, const struct sync_req *q, const struct sync_job *j, struct sync_event ***out)
 {
@@ -229,14 +266,8 @@ state_pick(struct arena *a, const struct sync_req *q, const struct sync_job *j, 
 	size_t i, n = 0;
 
 	*out = arena_alloc(a, (m->ndelta + j->nstate + 1) * sizeof **out);
-	if (j->full) {
-		/* loaded at the end instead of the start: then what the timeline shows is in it, too */
-		for (i = 0; i < j->nstate; i++)
-			if (q->w->use_state_after || j->vs == j->v0 ||
-			    !shows_key(j, j->state[i]->ev.type_nid, j->state[i]->ev.key_nid))
-				(*out)[n++] = j->state[i];
-		return n;
-	}
+	if (j->full)
+		return full_pick(q, j, *out);
 	if (!q->w->use_state_after)
 		return delta_pick(a, q, j, *out);
 	for (i = 0; i < m->ndelta; i++)

@@ -216,6 +216,143 @@ outage(struct ctx *cx, struct remote *rm)
 }
 Test(room_forks, outage) { in_versions(all_versions, outage); }
 
+/* ---- reading */
+
+static struct json *
+messages(struct ctx *cx, struct remote *rm, const char *from, bool back)
+{
+	const struct messages q = { .from = from, .back = back, .limit = 50 };
+
+	return READ(cx, read_messages(cx, rm->d.room, &q, &o));
+}
+
+static const char *
+chunk(struct ctx *cx, const struct json *page)
+{
+	return bodies(cx, json_get(page, "chunk"));
+}
+
+static void
+reading(struct ctx *cx, struct remote *rm)
+{
+	struct received r;
+	struct json *page;
+
+	enter_after(cx, rm, NULL);
+	send_messages(rm, "A", 2, NULL);
+	remote_send(rm, "kick", "@alice:remote", MEMBER, DAN, LEAVE, NULL);
+	deliver_all(cx, rm, "A1 A2 kick");
+	send_messages(rm, "B", 2, NULL);
+	remote_send(rm, "T1", "@alice:remote", TOPIC, "", TOPIC_OF("t"), NULL);
+	remote_send(rm, "again", DAN, MEMBER, DAN, JOIN, NULL);
+	cr_assert_eq(import_at(cx, rm, "again", &r), M_OK);
+	send_messages(rm, "C", 2, NULL);
+	deliver_all(cx, rm, "C1 C2");
+	/* Backwards to the hole, and no further: the end that is told is where one stands still. */
+	page = messages(cx, rm, NULL, true);
+	cr_expect_str_eq(chunk(cx, page), "C2 C1 m.room.member");
+	const char *edge = json_get_str(page, "end");
+	cr_assert_not_null(edge);
+	page = messages(cx, rm, edge, true);
+	cr_expect_str_eq(chunk(cx, page), "");
+	cr_expect_str_eq(json_get_str(page, "end"), edge);
+	struct hole h;
+	OK(cx, TX_RO, hole_below(cx, sql_int("SELECT nid FROM room"), sql_int("SELECT last_room_pos FROM room"), &h));
+	cr_assert_eq(h.nprev, 1);
+	cr_expect_str_eq(h.prev[0], remote_id(rm, "T1"));
+	/* Forwards from below. */
+	page = messages(cx, rm, "t0", false);
+	cr_expect_str_eq(chunk(cx, page), "m.room.member A1 A2 m.room.member");
+	page = messages(cx, rm, json_get_str(page, "end"), false);
+	cr_expect_str_eq(chunk(cx, page), "");
+	cr_expect_not_null(json_get_str(page, "end"), "it is no end");
+	page = READ(cx, read_context(cx, rm->d.room, remote_id(rm, "C1"), 10, NULL, &o));
+	cr_expect_str_eq(bodies(cx, json_get(page, "events_before")), "m.room.member");
+	page = READ(cx, read_context(cx, rm->d.room, remote_id(rm, "A2"), 10, NULL, &o));
+	cr_expect_str_eq(bodies(cx, json_get(page, "events_after")), "m.room.member");
+	/* Filled: one order, through the place where the hole was. What was said while he was out is shared. */
+	cr_expect_eq(fill_hole(cx, rm, "again", "B1 B2 T1"), 3);
+	page = messages(cx, rm, edge, true);
+	cr_expect_str_eq(chunk(cx, page), "m.room.topic B2 B1 m.room.member A2 A1 m.room.member");
+	page = messages(cx, rm, "t0", false);
+	cr_expect_str_eq(chunk(cx, page), "m.room.member A1 A2 m.room.member B1 B2 m.room.topic m.room.member C1 C2");
+	/* The first join's hole remains open, below all. */
+	cr_expect_eq(fill_hole(cx, rm, "dan", "carol"), 1);
+	page = messages(cx, rm, "t0", true);
+	cr_expect_str_eq(chunk(cx, page), "m.room.member");
+	cr_expect_eq(READ(cx, read_members(cx, rm->d.room, NULL, "join", NULL, &o))->u.obj.v[0].value->u.arr.n, 4);
+}
+Test(room_forks, timelines_stop_at_holes) { IN(reading, "1", "6", "10", "12"); }
+
+/* What is rejected or soft-failed is not to be had; a fork where the reader had no right shows him nothing. */
+static void
+not_for_him(struct ctx *cx, struct remote *rm)
+{
+	struct json_out o;
+
+	json_out_init(&o, cx->a);
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "closed", "@alice:remote", "m.room.history_visibility", "", "{\"history_visibility\":\"joined\"}", "dan");
+	remote_send(rm, "open", "@alice:remote", MSG, NULL, "{\"body\":\"open\"}", "closed");
+	remote_send(rm, "out", "@alice:remote", MEMBER, DAN, LEAVE, "closed");
+	remote_send(rm, "secret", "@alice:remote", MSG, NULL, "{\"body\":\"secret\"}", "out");
+	remote_send(rm, "back", DAN, MEMBER, DAN, JOIN, "secret open");
+	remote_send(rm, "ban", "@alice:remote", MEMBER, "@carol:third", BAN, "back");
+	remote_send(rm, "bad", "@carol:third", MSG, NULL, "{\"body\":\"bad\"}", "back");
+	deliver_all(cx, rm, "closed open out secret back ban");
+	cr_expect_eq(deliver(cx, rm, "bad").is, RECEIVED_SOFT_FAILED);
+	cr_expect_str_eq(chunk(cx, messages(cx, rm, "t1", false)),
+	    "m.room.history_visibility open m.room.member m.room.member m.room.member", "without what was said on the fork that he had left");
+	cr_expect_eq(DO(cx, TX_RO, read_event(cx, rm->d.room, remote_id(rm, "secret"), &o)), M_NOT_FOUND);
+	cr_expect_eq(DO(cx, TX_RO, read_event(cx, rm->d.room, remote_id(rm, "bad"), &o)), M_NOT_FOUND);
+	cr_expect_eq(DO(cx, TX_RO, read_event(cx, rm->d.room, remote_id(rm, "open"), &o)), M_OK);
+	expect_all(rm);
+}
+Test(room_forks, what_is_not_for_the_reader) { IN(not_for_him, "2", "10", "12"); }
+
+/* ---- our own events on several ends */
+
+static void
+local_merge(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "A1", "@alice:remote", TOPIC, "", TOPIC_OF("a"), "dan");
+	remote_send(rm, "B1", "@bob:remote", "m.room.name", "", "{\"name\":\"b\"}", "dan");
+	deliver_all(cx, rm, "A1 B1");
+	say(cx, rm->d.room, "both");
+	cr_expect_eq(sql_int("SELECT json_array_length(pdu::json -> 'prev_events') FROM event ORDER BY room_pos DESC NULLS LAST LIMIT 1"), 2);
+	cr_expect_str_eq(sql("SELECT line || ' ' || ver || ' ' || at_ver FROM event ORDER BY room_pos DESC NULLS LAST LIMIT 1"), "0 4 4");
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
+	expect_now(rm, "A1 B1");
+}
+Test(room_forks, a_local_event_brings_branches_together) { in_versions(all_versions, local_merge); }
+
+static void
+many_ends(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	for (int i = 0; i < 45; i++) {
+		const char *name = arena_printf(rm->d.cx.a, "E%d", i);
+
+		if (i % 5 == 0)
+			remote_send(rm, name, "@alice:remote", "x", arena_printf(rm->d.cx.a, "%d", i), "{}", "dan");
+		else
+			remote_send(rm, name, "@bob:remote", MSG, NULL, "{}", "dan");
+		deliver_all(cx, rm, name);
+	}
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 45);
+	long long ver = sql_int("SELECT state_ver FROM room");
+	say(cx, rm->d.room, "all");
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
+	cr_expect_eq(sql_int("SELECT state_ver FROM room"), ver, "what the branches agree on stays");
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE type = (SELECT nid FROM name WHERE body = 'org.matrix.dummy_event')"), 2);
+	cr_expect_eq(sql_int("SELECT max(json_array_length(pdu::json -> 'prev_events')) FROM event"), 20);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event e WHERE room_pos IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event x WHERE x.pdu LIKE '%%' || e.id || '%%')"),
+	    1, "all but the last are cited");
+	expect_all(rm);
+}
+Test(room_forks, more_ends_than_one_event_can_cite) { IN(many_ends, "1", "10", "12"); }
+
 /* ---- sizes */
 
 static void

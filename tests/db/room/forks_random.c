@@ -2,6 +2,7 @@
  * tests/db/room/forks_random.c - random histories with branches, told in several orders, against the slow way; and by two at once.
  */
 #include "tests/db/room/remote.h"
+#include "tests/db/sync/client.h"
 
 #include <stdlib.h>
 
@@ -257,3 +258,83 @@ Test(room_forks_random, local_sends_race_an_import)
 	expect_now(rm, "T18 T19");
 	check_rooms();
 }
+
+/* ---- who syncs meanwhile */
+
+/* What the client has for each key that the room has now is what the room has. Keys that are no more, nobody can be told of. */
+static void
+knows_state(const struct client *c, const char *room, const char *what)
+{
+	const struct json *mine = json_get(json_get(c->rooms, room), "state");
+	char *rows = strdup(sql("SELECT string_agg(t.body || '|' || k.body || '=' || e.id, E'\n') FROM state s JOIN room r ON r.nid = s.room"
+	    " JOIN name t ON t.nid = s.type JOIN name k ON k.nid = s.key JOIN event e ON e.nid = s.event"
+	    " WHERE r.id = '%s' AND s.line = 0 AND s.until = 9223372036854775807", room)), *rest = rows, *row;
+
+	cr_assert_not_null(mine, "%s: the room is not known", what);
+	while ((row = strsep(&rest, "\n")) != NULL) {
+		char *id = strchr(row, '=');
+
+		*id++ = '\0';
+		cr_expect(json_get_str(mine, row) != NULL && strcmp(json_get_str(mine, row), id) == 0, "%s: %s is %s, not %s", what, row,
+		    json_get_str(mine, row) ? json_get_str(mine, row) : "absent", id);
+	}
+	free(rows);
+}
+
+static void
+compare(struct client *c, const char *room, bool after, const char *what)
+{
+	struct client *fresh = client_again(c);
+
+	fresh->after = after;
+	cr_assert_eq(client_sync(fresh), M_OK);
+	knows_state(c, room, what);
+	knows_state(fresh, room, "who has just come");
+	session_end(fresh->cx);
+}
+
+static void
+sync_over_forks(const char *version, unsigned seeds)
+{
+	struct client *dan = client_new("dan");
+	size_t order[100];
+
+	for (unsigned seed = 1; seed <= seeds; seed++) {
+		struct remote *rm = remote_new(version);
+		struct client *c, *d;
+		struct received r;
+
+		rnd_state = 1000 + seed;
+		empty_tables();
+		sync_forget();
+		c = client_again(dan);
+		d = client_again(dan);
+		d->after = true;
+		random_history(rm, 40);
+		size_t n = random_order(rm, order);
+		cr_assert_eq(import_at(c->cx, rm, "dan", &r), M_OK);
+		for (size_t i = 0; i < n; i++) {
+			deliver(c->cx, rm, rm->d.v[order[i]].name);
+			if (rnd(4) == 0)
+				client_sync(c);
+			if (rnd(4) == 0)
+				client_sync(d);
+		}
+		client_sync(c);
+		client_sync(d);
+		if (sql_int("SELECT membership FROM local_member") == MEM_JOIN) {
+			compare(c, rm->d.room, false, arena_printf(c->a, "v%s, seed %u", version, seed));
+			compare(d, rm->d.room, true, arena_printf(c->a, "v%s, seed %u, state_after", version, seed));
+		} else {
+			cr_expect_null(json_get(c->rooms, rm->d.room), "he is out");
+			cr_expect_not_null(json_get(c->left, rm->d.room));
+		}
+		check_rooms();
+		session_end(c->cx);
+		session_end(d->cx);
+		dag_close(&rm->d);
+	}
+}
+Test(room_forks_random, sync_version_2) { sync_over_forks("2", 5); }
+Test(room_forks_random, sync_version_10) { sync_over_forks("10", 6); }
+Test(room_forks_random, sync_version_12) { sync_over_forks("12", 6); }

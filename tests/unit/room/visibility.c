@@ -56,20 +56,46 @@ Test(room_visibility_rules, never_joined)
 	cr_expect_not(sees(v, 0, 4));
 }
 
+static bool
+sees_by(struct visibility v, const int64_t *path, size_t n)
+{
+	struct arena *a = arena_new();
+	struct room_event ev = { .line = (int)path[0], .ver = path[1], .at_ver = 99, .path = path, .npath = n, .type_nid = T_MESSAGE, .key_nid = -1,
+		.content = "{}" };
+	bool yes = visibility_allows(a, &v, &ev);
+
+	arena_free(a);
+	return yes;
+}
+#define SEES_BY(v, ...) sees_by(v, (const int64_t[]){ __VA_ARGS__ }, sizeof((const int64_t[]){ __VA_ARGS__ }) / sizeof(int64_t))
+
 /* A fork: what its own line does not say, the line says from which it came, at the version where it came. */
 Test(room_visibility_rules, forks)
 {
-	struct vis_span mem[] = { { 0, 10, VER_MAX, MEM_JOIN }, { 2, 3, VER_MAX, MEM_LEAVE } };
+	struct vis_span mem[] = { { 0, 10, VER_MAX, MEM_JOIN }, { 2, 14, VER_MAX, MEM_LEAVE }, { 4, 14, 15, MEM_NONE } };
 	struct vis_span hist = { 0, 1, VER_MAX, HIST_JOINED };
-	struct vis_line lines[] = { { 1, 0, 12 }, { 2, 1, 4 }, { 3, 0, 9 } };
-	struct visibility v = { .hist = &hist, .nhist = 1, .mem = mem, .nmem = 2, .lines = lines, .nlines = 3 };
+	struct visibility v = { .user = USER, .hist = &hist, .nhist = 1, .mem = mem, .nmem = 3 };
 
-	cr_expect(sees(v, 1, 1), "line 1 came from version 12, where he is in");
-	cr_expect(sees(v, 2, 2), "two lines up");
-	cr_expect_not(sees(v, 2, 3), "left on that line");
-	cr_expect_not(sees(v, 3, 1), "line 3 came from version 9, before he joined");
-	lines[0].parent = 1;
-	cr_expect(sees(v, 1, 1), "a loop ends, with the defaults: shared, and he joined later");
+	cr_expect(SEES_BY(v, 1, 13, 0, 12), "line 1 came from version 12, where he is in");
+	cr_expect(SEES_BY(v, 2, 13, 1, 13, 0, 12), "two lines up");
+	cr_expect_not(SEES_BY(v, 2, 14, 1, 13, 0, 12), "left on that line");
+	cr_expect_not(SEES_BY(v, 3, 10, 0, 9), "line 3 came from version 9, before he joined");
+	cr_expect_not(SEES_BY(v, 4, 14, 0, 12), "absent on that line, not what the parent says");
+	cr_expect(SEES_BY(v, 4, 15, 0, 12), "no longer");
+}
+
+/* History that was filled in without its state: as of what the room was when it was met. */
+Test(room_visibility_rules, unknown_state)
+{
+	struct vis_span mem = { 0, 10, VER_MAX, MEM_JOIN }, hist = { 0, 1, VER_MAX, HIST_JOINED };
+	struct visibility v = { .user = USER, .hist = &hist, .nhist = 1, .mem = &mem, .nmem = 1 };
+	struct room_event ev = { .line = 0, .ver = -1, .at_ver = 9, .type_nid = T_MESSAGE, .key_nid = -1, .content = "{}" };
+	struct arena *a = arena_new();
+
+	cr_expect_not(visibility_allows(a, &v, &ev));
+	ev.at_ver = 10;
+	cr_expect(visibility_allows(a, &v, &ev));
+	arena_free(a);
 }
 
 Test(room_visibility_rules, values)

@@ -1,0 +1,82 @@
+/* core/room/merge.c - see merge.h. */
+#include "core/room/merge.h"
+#include "core/room/receive_impl.h"
+
+#define SENDERS_MAX 10	/* users who are tried: nearly always the first may */
+
+STMT(merge_senders,
+    "SELECT n.body FROM local_member m JOIN name n ON n.nid = m.usr WHERE m.room = $1 AND m.membership = 2 ORDER BY m.usr LIMIT $2");
+
+/* An event of this server in the state after some of the ends. M_FORBIDDEN: this user may not. */
+static enum err
+build(struct receive *rc, const char *sender, struct stored *const *prev, size_t n, struct point before, struct incoming *out)
+{
+	struct ctx *cx = rc->cx;
+	const struct room_version *rv = rc->ap.room.rv;
+	struct event_draft d = { .rv = rv, .room = rc->ap.room.id, .type = MERGE_TYPE, .sender = sender, .content = json_new_obj(cx->a),
+		.nprev = n, .depth = 1, .ts = cx->now };
+	enum err e;
+
+	d.prev_ids = arena_calloc(cx->a, n + 1, sizeof *d.prev_ids);
+	d.prev_hashes = arena_calloc(cx->a, n + 1, sizeof *d.prev_hashes);
+	for (size_t i = 0; i < n; i++) {
+		d.prev_ids[i] = prev[i]->ev.id;
+		d.prev_hashes[i] = rv->event_id_format == 1 ? event_reference_b64(cx->a, rv, prev[i]->ev.json) : NULL;
+		if (prev[i]->ev.depth >= d.depth)
+			d.depth = prev[i]->ev.depth + 1;
+	}
+	if ((e = receive_cite(rc, &d, before)) != M_OK)
+		return e;
+	*out = (struct incoming){ 0 };
+	return event_build(cx, &d, &out->ev);
+}
+
+static enum err
+merge_some(struct receive *rc, const char *const *senders, size_t nsenders, bool *done)
+{
+	size_t n = rc->next < EVENT_PREV_MAX ? rc->next : EVENT_PREV_MAX;
+	struct stored *prev[EVENT_PREV_MAX];
+	struct point before;
+	struct received out;
+	struct incoming in;
+	enum err e;
+
+	memcpy(prev, rc->ext, n * sizeof(struct stored *));
+	*done = false;
+	if ((e = receive_meet(rc, prev, n, &before)) != M_OK)
+		return e;
+	for (size_t i = 0; i < nsenders && !*done; i++) {
+		if ((e = build(rc, senders[i], prev, n, before, &in)) != M_OK)
+			return e;
+		if ((e = receive_allowed(rc, &in, before)) == M_OK) {
+			if ((e = receive_event(rc, &in, NULL, &out)) != M_OK)
+				return e;
+			*done = out.is == RECEIVED;
+		} else if (e != M_FORBIDDEN) {
+			return e;
+		}
+	}
+	return M_OK;
+}
+
+enum err
+merge_ends(struct ctx *cx, const char *room_id)
+{
+	struct receive rc;
+	struct rows r;
+	const char *senders[SENDERS_MAX];
+	size_t n = 0;
+	bool done = true;
+	enum err e;
+
+	receive_init(&rc, cx);
+	if ((e = receive_begin(&rc, cx, room_id)) != M_OK ||
+	    (e = db_query(cx, &r, &merge_senders, P_I64(rc.ap.room.nid), P_I64(SENDERS_MAX))) != M_OK)
+		return e;
+	while (db_next(&r))
+		senders[n++] = db_text(&r, 0);
+	while (done && rc.next > EVENT_PREV_MAX)
+		if ((e = merge_some(&rc, senders, n, &done)) != M_OK)
+			return e;
+	return receive_close(&rc);
+}
