@@ -21,6 +21,7 @@ bool id_is_server(const char *s);	/* host[:port], IPv4, [IPv6] */
 const char *id_server(const char *s);
 /* The part between the sigil and the first ':'. */
 const char *id_localpart(struct arena *a, const char *s);
+bool id_among(const char *s, const char *const *v, size_t n);	/* is it one of those? Any esc strings */
 bool localpart_is_new(const char *s);	/* a-z0-9._=-/+ and not empty: may be registered today */
 
 #endif

@@ -37,7 +37,7 @@ STMT(device_lists_select,
     "	WHERE m.usr = $1 AND m.membership IN (4, 5) AND m.joined_pos IS NOT NULL AND (m.pos >= $2 OR m.pos = ANY($3))"
     "	AND (e.pos >= $2 OR e.pos = ANY($3)) AND s.key <> $1)"	/* forgetting a room later is not leaving it */
     " SELECT n.body, bool_or(c.kind IN (3, 4) OR (c.kind = 1 AND sh.yes)), bool_or(c.kind = 5 AND NOT sh.yes)"
-    " FROM cand c JOIN name n ON n.nid = c.usr LEFT JOIN LATERAL (SELECT c.usr = $1 OR EXISTS ("
+    " FROM cand c CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = c.usr OFFSET 0) n LEFT JOIN LATERAL (SELECT c.usr = $1 OR EXISTS ("
     "	SELECT FROM state b JOIN local_member a ON a.room = b.room AND a.usr = $1 AND a.membership = 2"
     "	WHERE b.key = c.usr AND b.type = 2 AND b.line = 0 AND b." NOW " AND b.membership = 2) AS yes"
     "	WHERE c.kind IN (1, 5)) sh ON true GROUP BY n.body");

@@ -45,8 +45,8 @@ STMT(cleanup_redacted,
  * by it that they all have ended.
  */
 STMT(cleanup_typing,
-    "DELETE FROM typing WHERE ctid = ANY (ARRAY(SELECT ctid FROM typing t WHERE until < $1 AND EXISTS (SELECT FROM typing l"
-    " WHERE l.room = t.room AND (l.until, l.usr) > (t.until, t.usr)) ORDER BY until LIMIT " BATCH "))");
+    "DELETE FROM typing WHERE ctid = ANY (ARRAY(SELECT ctid FROM typing t WHERE until < $1 AND (SELECT true FROM typing l"
+    " WHERE l.room = t.room AND l.until >= t.until AND (l.until, l.usr) > (t.until, t.usr) LIMIT 1) ORDER BY until LIMIT " BATCH "))");
 STMT(cleanup_presence,
     "DELETE FROM presence_device WHERE ctid = ANY (ARRAY("
     " SELECT ctid FROM presence_device WHERE until < $1 ORDER BY until LIMIT " BATCH "))");

@@ -157,6 +157,8 @@ presence_active(struct ctx *cx)
 enum err
 presence_set(struct ctx *cx, enum presence_state state, const char *status_msg)
 {
+	if (status_msg != NULL && esc_raw_len(status_msg) > PRESENCE_STATUS_MAX)
+		return fail(cx, M_INVALID_PARAM, "a status message has at most %d bytes", PRESENCE_STATUS_MAX);
 	if (!cx->conf->presence)
 		return M_OK;
 	atomic_store(&slot_of(cx->device)->until, 0);

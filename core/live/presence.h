@@ -31,7 +31,8 @@ bool presence_state_read(const char *name, enum presence_state *out);	/* false: 
 void presence_synced(struct ctx *cx, enum presence_state state, bool said, int64_t timeout_ms);
 /* cx->user did something. Inside a transaction: travels with its next statement or COMMIT. */
 void presence_active(struct ctx *cx);
-/* TX_RW. status_msg: esc or NULL: none. */
+#define PRESENCE_STATUS_MAX 1024	/* bytes of a status message: everyone who shares a room is sent it */
+/* TX_RW. status_msg: esc or NULL: none. M_INVALID_PARAM: it is too long. */
 enum err presence_set(struct ctx *cx, enum presence_state state, const char *status_msg);
 
 struct presence {

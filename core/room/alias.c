@@ -17,8 +17,9 @@ check(struct ctx *cx, const char *alias)
 	return id_is_alias(alias) ? M_OK : fail(cx, M_INVALID_PARAM, "that is no room alias");
 }
 
-enum err
-alias_find(struct ctx *cx, const char *alias, const char **room)
+/* The room's id and who made the alias. */
+static enum err
+look_up(struct ctx *cx, const char *alias, const char **room, int64_t *creator)
 {
 	struct rows r;
 	enum err e;
@@ -28,7 +29,16 @@ alias_find(struct ctx *cx, const char *alias, const char **room)
 	if (r.n == 0)
 		return fail(cx, M_NOT_FOUND, "there is no such room alias");
 	*room = db_text(&r, 0);
+	*creator = db_i64(&r, 1);
 	return M_OK;
+}
+
+enum err
+alias_find(struct ctx *cx, const char *alias, const char **room)
+{
+	int64_t creator;
+
+	return look_up(cx, alias, room, &creator);
 }
 
 enum err
@@ -132,15 +142,12 @@ enum err
 alias_delete(struct ctx *cx, const char *alias)
 {
 	struct append ap;
-	struct rows r;
+	const char *room;
+	int64_t creator;
 	enum err e;
 
-	if ((e = check(cx, alias)) != M_OK || (e = db_maybe(cx, &r, &alias_room, P_TEXT(alias))) != M_OK)
-		return e;
-	if (r.n == 0)
-		return fail(cx, M_NOT_FOUND, "there is no such room alias");
-	if ((e = open_room(cx, db_text(&r, 0), &ap)) != M_OK ||
-	    (db_i64(&r, 1) != cx->user_nid && (e = may_name_room(cx, &ap)) != M_OK) || (e = forget_alias(&ap, alias)) != M_OK)
+	if ((e = look_up(cx, alias, &room, &creator)) != M_OK || (e = open_room(cx, room, &ap)) != M_OK ||
+	    (creator != cx->user_nid && (e = may_name_room(cx, &ap)) != M_OK) || (e = forget_alias(&ap, alias)) != M_OK)
 		return e;
 	return db_exec(cx, NULL, &alias_delete_row, P_TEXT(alias));
 }

@@ -5,6 +5,7 @@
 #include "core/room/alias.h"
 #include "core/room/append.h"
 #include "core/room/member.h"
+#include "core/user/profile.h"
 
 #define INVITES_MAX 100
 #define INITIAL_MAX 1000	/* each is an event to be judged, signed and stored while a worker can do nothing else */
@@ -29,7 +30,8 @@ struct wish {
 
 /* The users of the invite list that this server has, with what their member events say. */
 STMT(create_invitees,
-    "SELECT n.body, p.key, p.value FROM unnest($1::text[]) WITH ORDINALITY u(id, i) JOIN name n ON n.body = u.id"
+    "SELECT n.body, p.key, p.value, (SELECT content FROM account_data WHERE usr = n.nid AND room = 0 AND type = 'm.invite_permission_config')"
+    " FROM unnest($1::text[]) WITH ORDINALITY u(id, i) JOIN name n ON n.body = u.id"
     " JOIN account a ON a.usr = n.nid LEFT JOIN profile p ON p.usr = n.nid AND p.key IN ('displayname', 'avatar_url')"
     " ORDER BY u.i");
 
@@ -384,8 +386,8 @@ put_profile(struct ctx *cx, struct json *content, const char *key, const char *v
 		json_set(cx->a, content, key, v);
 }
 
-/* Those of the list whom this server has; rows: create_invitees. */
-static void
+/* Those of the list whom this server has; rows: create_invitees. M_INVITE_BLOCKED: one of them wants no invitations. */
+static enum err
 plan_invites(const struct wish *w, struct plan *p, struct rows *r)
 {
 	struct ctx *cx = w->cx;
@@ -393,6 +395,8 @@ plan_invites(const struct wish *w, struct plan *p, struct rows *r)
 	p->v = arena_calloc(cx->a, w->ninvites + 1, sizeof *p->v);
 	while (db_next(r)) {
 		const char *user = db_text(r, 0);
+		if (member_blocks_invites(cx->a, db_text(r, 3)))
+			return fail(cx, M_INVITE_BLOCKED, "%s does not want to be invited", user);
 		if (p->n == 0 || strcmp(p->v[p->n - 1].state_key, user) != 0) {
 			plan_add(p, "m.room.member", user, one_string(cx->a, "membership", "invite"));
 			if (w->direct)
@@ -400,6 +404,7 @@ plan_invites(const struct wish *w, struct plan *p, struct rows *r)
 		}
 		put_profile(cx, p->v[p->n - 1].content, db_text(r, 1), db_text(r, 2));
 	}
+	return M_OK;
 }
 
 /* A rule that says no to what was wished is a fault of the wishes. */
@@ -435,6 +440,7 @@ room_create(struct ctx *cx, const struct json *body, struct created *out)
 
 	if ((e = read_wish(&w)) != M_OK)
 		return e;
+	profile_hold(cx, cx->user_nid);
 	db_queue(cx, &others, DB_ANY, &create_invitees, P_TEXTS(w.invites, w.ninvites));
 	db_queue(cx, &own, DB_ANY, &create_invitees, P_TEXTS(&cx->user, 1));
 	append_init(&ap, cx);
@@ -450,8 +456,7 @@ room_create(struct ctx *cx, const struct json *body, struct created *out)
 		return e;
 	while (db_next(&own))
 		put_profile(cx, first.v[1].content, db_text(&own, 1), db_text(&own, 2));
-	plan_invites(&w, &invites, &others);
-	if ((e = append_all(&ap, &first, &invites)) != M_OK)
+	if ((e = plan_invites(&w, &invites, &others)) != M_OK || (e = append_all(&ap, &first, &invites)) != M_OK)
 		return e;
 	ap.room.public = w.public;
 	append_close(&ap);

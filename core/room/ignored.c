@@ -1,5 +1,6 @@
 /* core/room/ignored.c - see ignored.h. */
 #include "core/room/ignored.h"
+#include "core/base/id.h"
 #include "core/base/json.h"
 
 STMT(ignored_list, "SELECT content FROM account_data WHERE usr = $1 AND room = 0 AND type = 'm.ignored_user_list'");
@@ -31,8 +32,5 @@ ignored_list_take(struct ctx *cx, struct rows *r, struct ignored *out)
 bool
 ignored_has(const struct ignored *g, const char *user)
 {
-	for (size_t i = 0; g != NULL && i < g->n; i++)
-		if (strcmp(g->users[i], user) == 0)
-			return true;
-	return false;
+	return g != NULL && id_among(user, g->users, g->n);
 }

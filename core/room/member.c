@@ -18,21 +18,28 @@ STMT(member_forget_row,
     " AND membership IN (4, 5) RETURNING room");
 STMT(member_row,
     "SELECT m.membership FROM local_member m JOIN room r ON r.nid = m.room WHERE r.id = $2 AND m.usr = $1");
-/*
- * Who changes his profile waits for his joins (profile_lock): else one that had read the old profile could come after the
- * job that renews all his rooms had gone by, and the room would keep the old name.
- */
-STMT(member_hold_profile, "SELECT 1 FROM account WHERE usr = $1 FOR SHARE");
+STMT(member_permission, "SELECT content FROM account_data WHERE usr = $1 AND room = 0 AND type = 'm.invite_permission_config'");
 
 static const enum membership becomes[] = {
 	[MEMBER_INVITE] = MEM_INVITE, [MEMBER_JOIN] = MEM_JOIN, [MEMBER_LEAVE] = MEM_LEAVE, [MEMBER_KICK] = MEM_LEAVE,
 	[MEMBER_BAN] = MEM_BAN, [MEMBER_UNBAN] = MEM_LEAVE, [MEMBER_KNOCK] = MEM_KNOCK,
 };
 
+bool
+member_blocks_invites(struct arena *a, const char *config)
+{
+	struct json *v = NULL;
+
+	if (config != NULL)
+		json_parse(a, config, strlen(config), &v);
+	return json_str_eq(json_get(v, "default_action"), "block");
+}
+
 enum err
-member_invitable(struct ctx *cx, const char *user)
+member_invitable(struct ctx *cx, const char *user, int64_t *nid)
 {
 	struct account acc;
+	struct rows r;
 	enum err e;
 
 	if (!id_is_user(user))
@@ -41,7 +48,14 @@ member_invitable(struct ctx *cx, const char *user)
 		return fail(cx, M_FORBIDDEN, "users of other servers cannot be invited: this server does not federate");
 	if ((e = account_find(cx, user, &acc)) != M_OK)
 		return e;
-	return strcmp(acc.user, user) == 0 ? M_OK : fail(cx, M_NOT_FOUND, "no such user");
+	if (strcmp(acc.user, user) != 0)
+		return fail(cx, M_NOT_FOUND, "no such user");
+	*nid = acc.nid;
+	if ((e = db_maybe(cx, &r, &member_permission, P_I64(acc.nid))) != M_OK)
+		return e;
+	if (r.n > 0 && member_blocks_invites(cx->a, db_text(&r, 0)))
+		return fail(cx, M_INVITE_BLOCKED, "%s does not want to be invited", user);
+	return M_OK;
 }
 
 void
@@ -51,19 +65,26 @@ member_strip(struct json *content)
 	json_del(content, "third_party_invite");
 }
 
-/* Display name and avatar as they are now; absent ones leave no key. */
+/* What is not said already, as it is now. */
 static void
-set_profile(struct ctx *cx, struct json *content, struct rows *profile)
+add_profile(struct ctx *cx, struct json *content, struct rows *profile)
 {
 	struct json *name, *avatar;
 
 	profile_take_member(cx, profile, &name, &avatar);
+	if (name != NULL && json_get(content, "displayname") == NULL)
+		json_set(cx->a, content, "displayname", name);
+	if (avatar != NULL && json_get(content, "avatar_url") == NULL)
+		json_set(cx->a, content, "avatar_url", avatar);
+}
+
+/* Display name and avatar as they are now; absent ones leave no key. */
+static void
+set_profile(struct ctx *cx, struct json *content, struct rows *profile)
+{
 	json_del(content, "displayname");
 	json_del(content, "avatar_url");
-	if (name != NULL)
-		json_set(cx->a, content, "displayname", name);
-	if (avatar != NULL)
-		json_set(cx->a, content, "avatar_url", avatar);
+	add_profile(cx, content, profile);
 }
 
 /*
@@ -150,8 +171,7 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 
 	if (!id_is_user(d.state_key))
 		return fail(cx, M_INVALID_PARAM, "user_id is not a user id");
-	if (action == MEMBER_INVITE &&
-	    ((e = member_invitable(cx, d.state_key)) != M_OK || (e = name_nid(cx, d.state_key, &nid)) != M_OK))
+	if (action == MEMBER_INVITE && (e = member_invitable(cx, d.state_key, &nid)) != M_OK)
 		return e;
 	append_init(&ap, cx);
 	ap.leaving = action == MEMBER_LEAVE;
@@ -163,7 +183,7 @@ member_change(struct ctx *cx, enum member_action action, const char *room, const
 		restricted_want(&ap);
 	}
 	if (action == MEMBER_JOIN)
-		db_queue(cx, NULL, DB_NONE, &member_hold_profile, P_I64(nid));
+		profile_hold(cx, nid);
 	if (wants_profile)
 		profile_queue_member(cx, &profile, nid);
 	if ((e = append_open(&ap, room)) != M_OK || (e = check_action(&ap, action, d.state_key, &done)) != M_OK)
@@ -187,7 +207,10 @@ member_put(struct ctx *cx, const char *room, const char *target, struct json *co
 {
 	struct draft d = { .type = "m.room.member", .state_key = target, .content = json_copy(cx->a, content) };
 	enum membership m = membership_of(json_get_str(content, "membership"));
+	bool own = strcmp(target, cx->user) == 0, with_profile = m == MEM_INVITE || (own && (m == MEM_JOIN || m == MEM_KNOCK));
+	int64_t nid = cx->user_nid;
 	const struct event *ev;
+	struct rows profile;
 	struct append ap;
 	enum err e;
 
@@ -195,21 +218,27 @@ member_put(struct ctx *cx, const char *room, const char *target, struct json *co
 		return fail(cx, M_BAD_JSON, "membership is missing or unknown");
 	if (!id_is_user(target))
 		return fail(cx, M_INVALID_PARAM, "the state key is not a user id");
-	if (m == MEM_INVITE && (e = member_invitable(cx, target)) != M_OK)
+	if (m == MEM_INVITE && (e = member_invitable(cx, target, &nid)) != M_OK)
 		return e;
 	member_strip(d.content);
 	append_init(&ap, cx);
-	ap.leaving = m == MEM_LEAVE && strcmp(target, cx->user) == 0;
+	ap.leaving = m == MEM_LEAVE && own;
 	append_want_draft(&ap, &d);
 	append_want_stripped(&ap);
 	append_want(&ap, "m.room.guest_access", "");
 	restricted_want(&ap);
+	if (own && m == MEM_JOIN)
+		profile_hold(cx, nid);
+	if (with_profile)
+		profile_queue_member(cx, &profile, nid);
 	if ((e = append_open(&ap, room)) != M_OK)
 		return e;
 	if (m == MEM_JOIN && cx->guest && append_membership(&ap, target) != MEM_JOIN && (e = guest_may_join(&ap)) != M_OK)
 		return e;
-	if (m == MEM_JOIN && strcmp(target, cx->user) == 0 && (e = restricted_authorise(&ap, d.content)) != M_OK)
+	if (m == MEM_JOIN && own && (e = restricted_authorise(&ap, d.content)) != M_OK)
 		return e;
+	if (with_profile)	/* a client may have other names for one room */
+		add_profile(cx, d.content, &profile);
 	if (says_nothing_new(&ap, &d)) {
 		*event_id = append_state(&ap, d.type, target)->ev->id;
 		return M_OK;

@@ -17,13 +17,14 @@ enum member_action { MEMBER_INVITE, MEMBER_JOIN, MEMBER_LEAVE, MEMBER_KICK, MEMB
  * Changes target's membership; JOIN, LEAVE and KNOCK are about cx->user (target NULL). said: the request's body or NULL;
  * its reason goes into the event, of a join everything that is not for servers to say.
  * M_OK also when nothing had to be done: joined already, left already, the same invitation again.
- * M_FORBIDDEN: not allowed, unknown room; M_NOT_FOUND: to invite a user whom this server does not have.
+ * M_FORBIDDEN: not allowed, unknown room; M_NOT_FOUND: to invite a user whom this server does not have; M_INVITE_BLOCKED: or who
+ * wants no invitations.
  */
 enum err member_change(struct ctx *cx, enum member_action action, const char *room, const char *target, const struct json *said);
 
 /*
  * PUT of an m.room.member event: content as the client wrote it, without what
- * only a server may say. *event_id as room_put_state().
+ * only a server may say, and with the profile where it says none. *event_id as room_put_state().
  */
 enum err member_put(struct ctx *cx, const char *room, const char *target, struct json *content, const char **event_id);
 
@@ -41,8 +42,10 @@ enum err member_joined_rooms(struct ctx *cx, const char ***ids, size_t *n);
 #define MEMBER_REFRESH_ROOMS 20
 enum err member_refresh(struct ctx *cx, int64_t after, int64_t *last);
 
-/* May this server invite user? Checks the id and, for its own server, the account. */
-enum err member_invitable(struct ctx *cx, const char *user);
+/* May this server invite user? Checks the id, the account, and whether he wants to be invited (M_INVITE_BLOCKED). *nid is the user's. */
+enum err member_invitable(struct ctx *cx, const char *user, int64_t *nid);
+/* Is this the content of an m.invite_permission_config that blocks all? NULL: there is none ("Invite permission"). */
+bool member_blocks_invites(struct arena *a, const char *config);
 
 /* Keys of member events that only servers write (Client-Server API, m.room.member): taken out of content. */
 void member_strip(struct json *content);

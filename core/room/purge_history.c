@@ -50,7 +50,8 @@ STMT(purge_relations,
 /* Messages in threads whose root goes, and what hangs on them. */
 STMT(purge_threaded,
     "WITH RECURSIVE c(event, depth) AS (SELECT r.event, 1 FROM event_relation r WHERE r.target = ANY ($1)"
-    " UNION SELECT r.event, c.depth + 1 FROM c JOIN event_relation r ON r.target = c.event WHERE c.depth < 4)"
+    " UNION SELECT r.event, c.depth + 1 FROM c CROSS JOIN LATERAL (SELECT event FROM event_relation WHERE target = c.event OFFSET 0) r"
+    "	WHERE c.depth < 4)"
     " UPDATE event SET thread = NULL, push_class = 0, t_a = NULL, t_b = NULL, t_c = NULL, t_d = NULL, t_e = NULL"
     " WHERE nid = ANY (ARRAY(SELECT event FROM c)) AND thread = ANY ($1)");
 /* They are no longer among what is counted (core/push/counts.h), and the sums of the main timeline do not hold them. */

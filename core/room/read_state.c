@@ -112,6 +112,22 @@ read_membership(struct ctx *cx, const char *name, enum membership *out)
 	return M_OK;
 }
 
+/* What held at a version is for who may see an event of then. */
+static enum err
+may_see(struct ctx *cx, const struct room_access *acc, int64_t ver)
+{
+	struct room_event then = { .ver = ver, .at_ver = ver, .type_nid = T_MESSAGE, .key_nid = -1 };
+	struct visibility vis;
+	struct rows spans;
+	enum err e;
+
+	visibility_queue(cx, &spans, &cx->user_nid, &acc->room, 1);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	visibility_take(cx, &spans, &cx->user_nid, 1, &vis);
+	return visibility_allows(cx->a, &vis, &then) ? M_OK : fail(cx, M_FORBIDDEN, "what was then is not for you");
+}
+
 static enum err
 version_at(struct ctx *cx, const struct room_access *acc, const char *at, int64_t *ver)
 {
@@ -125,9 +141,10 @@ version_at(struct ctx *cx, const struct room_access *acc, const char *at, int64_
 	if ((e = read_token(cx, acc, at, &pos)) != M_OK ||
 	    (e = db_maybe(cx, &r, &read_version_behind, P_I64(acc->room), P_I64(pos))) != M_OK)
 		return e;
-	if (r.n > 0 && !db_null(&r, 0) && db_i64(&r, 0) < *ver)
-		*ver = db_i64(&r, 0);
-	return M_OK;
+	if (r.n == 0 || db_null(&r, 0) || db_i64(&r, 0) >= *ver)
+		return M_OK;
+	*ver = db_i64(&r, 0);
+	return may_see(cx, acc, *ver);
 }
 
 enum err

@@ -37,6 +37,14 @@ STMT(relations_threads,
     "	OR (SELECT u.n FROM thread_user u WHERE u.root = h.root AND u.usr = $5) > 0)"
     "	ORDER BY h.latest_pos DESC LIMIT $3) t"
     " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = t.root OFFSET 0) e ORDER BY t.latest_pos DESC");
+/* For who may not see all of the room: its threads as they were then. $6: the last room_pos that he may see. */
+STMT(relations_threads_then,
+    "SELECT " ROOM_EVENT_COLS ", t.latest_pos FROM (SELECT h.root, l.room_pos AS latest_pos FROM thread h CROSS JOIN LATERAL"
+    "	(SELECT room_pos FROM event_relation WHERE target = h.root AND rel_type = 27 AND room_pos <= $6 ORDER BY room_pos DESC LIMIT 1) l"
+    "	WHERE h.room = $1 AND l.room_pos <= $2 AND (NOT $4 OR (SELECT sender FROM event WHERE nid = h.root) = $5"
+    "	OR (SELECT true FROM event_relation u WHERE u.target = h.root AND u.rel_type = 27 AND u.sender = $5 AND u.room_pos <= $6 LIMIT 1))"
+    "	ORDER BY l.room_pos DESC LIMIT $3) t"
+    " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = t.root OFFSET 0) e ORDER BY t.latest_pos DESC");
 
 /* What one request looks at. */
 struct list {
@@ -217,8 +225,12 @@ threads_list(struct ctx *cx, const char *room, bool participated, const char *fr
 		return e;
 	visibility_queue(cx, &spans, &cx->user_nid, &l.acc.room, 1);
 	ignored_list_queue(cx, &ignored);
-	db_queue(cx, &r, DB_ANY, &relations_threads, P_I64(l.acc.room), P_I64(l.from), P_I64(l.limit + 1), P_BOOL(participated),
-	    P_I64(cx->user_nid));
+	if (l.acc.top < l.acc.last_room_pos)
+		db_queue(cx, &r, DB_ANY, &relations_threads_then, P_I64(l.acc.room), P_I64(l.from), P_I64(l.limit + 1), P_BOOL(participated),
+		    P_I64(cx->user_nid), P_I64(l.acc.top));
+	else
+		db_queue(cx, &r, DB_ANY, &relations_threads, P_I64(l.acc.room), P_I64(l.from), P_I64(l.limit + 1), P_BOOL(participated),
+		    P_I64(cx->user_nid));
 	if ((e = db_run(cx)) != M_OK)
 		return e;
 	visibility_take(cx, &spans, &cx->user_nid, 1, &l.vis);

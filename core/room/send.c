@@ -18,6 +18,19 @@ check_tombstone(struct ctx *cx, const char *room, const char *type, const struct
 	return M_OK;
 }
 
+/* *event_id: what this transaction id has made already, or NULL. */
+static enum err
+open_room(struct append *ap, const char *room, const struct txn *txn, const char **event_id)
+{
+	enum err e;
+
+	if (txn->id != NULL)
+		append_txn(ap, txn->path, txn->id);
+	if ((e = append_open(ap, room)) == M_OK)
+		*event_id = ap->txn_event;
+	return e;
+}
+
 enum err
 room_send(struct ctx *cx, const char *room, const char *type, struct json *content, const struct txn *txn, const char **event_id)
 {
@@ -38,12 +51,8 @@ room_send(struct ctx *cx, const char *room, const char *type, struct json *conte
 		return e;
 	append_init(&ap, cx);
 	append_want_draft(&ap, &d);
-	if (txn->id != NULL)
-		append_txn(&ap, txn->path, txn->id);
-	if ((e = append_open(&ap, room)) != M_OK)
+	if ((e = open_room(&ap, room, txn, event_id)) != M_OK || *event_id != NULL)
 		return e;
-	if ((*event_id = ap.txn_event) != NULL)
-		return M_OK;
 	if ((e = append_event(&ap, &d, &ev)) != M_OK || (e = relation_check(&ap)) != M_OK)
 		return e;
 	append_close(&ap);
@@ -86,12 +95,8 @@ room_redact(struct ctx *cx, const char *room, const char *event, struct json *co
 	append_init(&ap, cx);
 	append_want_draft(&ap, &d);
 	append_want_target(&ap, event);
-	if (txn->id != NULL)
-		append_txn(&ap, txn->path, txn->id);
-	if ((e = append_open(&ap, room)) != M_OK)
+	if ((e = open_room(&ap, room, txn, event_id)) != M_OK || *event_id != NULL)
 		return e;
-	if ((*event_id = ap.txn_event) != NULL)
-		return M_OK;
 	if (append_membership(&ap, cx->user) != MEM_JOIN)	/* before anything is said about the event */
 		return fail(cx, M_FORBIDDEN, "you are not in this room");
 	if ((e = may_redact(&ap)) != M_OK)
@@ -134,15 +139,6 @@ aliases_of(struct ctx *cx, const struct json *content, const char ***out, size_t
 	return M_OK;
 }
 
-static bool
-among(const char *s, const char *const *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(v[i], s) == 0)
-			return true;
-	return false;
-}
-
 /* Aliases that were not in the event before must point to this room. */
 static enum err
 check_new_aliases(struct append *ap, const char **names, size_t n, struct rows *here)
@@ -156,7 +152,7 @@ check_new_aliases(struct append *ap, const char **names, size_t n, struct rows *
 	if (old != NULL && aliases_of(ap->cx, old->ev->content, &were, &nwere) != M_OK)
 		nwere = 0;
 	for (size_t i = 0; i < n; i++)
-		if (!among(names[i], good, ngood) && !among(names[i], were, nwere))
+		if (!id_among(names[i], good, ngood) && !id_among(names[i], were, nwere))
 			return fail(ap->cx, M_BAD_ALIAS, "that alias does not point to this room");
 	return M_OK;
 }

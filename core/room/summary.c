@@ -1,5 +1,6 @@
 /* core/room/summary.c - see summary.h. */
 #include "core/room/summary.h"
+#include "core/base/id.h"
 #include "core/room/names.h"
 #include "core/room/render.h"
 #include "core/room/visibility.h"
@@ -79,15 +80,6 @@ take_state(struct arena *a, struct room_summary *s, int64_t type, const struct j
 	}
 }
 
-static bool
-among(const char *s, const char *const *v, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(v[i], s) == 0)
-			return true;
-	return false;
-}
-
 /* Which of the rooms that joining depends on is the reader in? Asks only when it matters. */
 static enum err
 load_allowed(struct ctx *cx, struct room_summary *out, size_t n)
@@ -112,7 +104,7 @@ load_allowed(struct ctx *cx, struct room_summary *out, size_t n)
 		in[nin++] = db_text(&r, 0);
 	for (size_t i = 0; i < n; i++)
 		for (size_t j = 0; j < out[i].nallowed; j++)
-			out[i].allowed_here = out[i].allowed_here || among(out[i].allowed[j], in, nin);
+			out[i].allowed_here = out[i].allowed_here || id_among(out[i].allowed[j], in, nin);
 	return M_OK;
 }
 

@@ -6,6 +6,7 @@
  * memory of its own, so that a client of 5,000 rooms, or of fifty with ten thousand
  * members, costs a worker no more than its answer and one piece.
  */
+#include "core/room/member.h"
 #include "core/room/relation.h"
 #include "core/base/sorted.h"
 #include "core/sync/impl.h"
@@ -19,7 +20,10 @@
 #define MEMBER_COLS									\
 	"m.room, m.membership, m.event, m.room_pos, m.pos, m.sender, m.joined_pos, m.stripped, m.oob_pdu, m.forgotten,"	\
 	" (SELECT body FROM name WHERE nid = m.sender), (SELECT joined FROM room WHERE nid = m.room),"	\
-	" (SELECT pos FROM event WHERE nid = m.event) FROM local_member m WHERE m.usr = $1"
+	" (SELECT pos FROM event WHERE nid = m.event),"	\
+	" CASE WHEN m.membership = 1 THEN (SELECT content FROM account_data WHERE usr = $1 AND room = 0"	\
+	"	AND type = 'm.invite_permission_config') END"			\
+	" FROM local_member m WHERE m.usr = $1"
 STMT(sync_my_members, "SELECT " MEMBER_COLS " AND NOT m.forgotten");
 STMT(sync_my_members_new, "SELECT " MEMBER_COLS " AND (m.pos >= $2 OR m.pos = ANY($3))");
 STMT(sync_my_members_of, "SELECT " MEMBER_COLS " AND m.room = ANY($2)");
@@ -57,7 +61,7 @@ take_members(struct arena *a, struct rows *r, struct changes *c)
 		    .membership = (enum membership)db_i64(r, 1), .event = db_i64(r, 2), .room_pos = db_i64(r, 3),
 		    .pos = db_i64(r, 4), .sender = db_i64(r, 5), .joined_pos = db_i64(r, 6), .stripped = db_text(r, 7),
 		    .oob_pdu = db_text(r, 8), .forgotten = db_bool(r, 9), .sender_id = db_text(r, 10),
-		    .size = db_i64(r, 11), .event_pos = db_i64(r, 12) };
+		    .size = db_i64(r, 11), .event_pos = db_i64(r, 12), .blocked = member_blocks_invites(a, db_text(r, 13)) };
 }
 
 static void
@@ -235,7 +239,7 @@ member_job(struct sync_req *q, const struct sync_member *m)
 		add_job(q, m->room, SECT_JOIN, NULL, fresh, m->size);
 		break;
 	case MEM_INVITE:
-		if (!m->sender_id || !ignores(q, m->sender_id))
+		if (!m->blocked && (!m->sender_id || !ignores(q, m->sender_id)))
 			add_job(q, m->room, SECT_INVITE, m, false, m->size);
 		break;
 	case MEM_KNOCK:

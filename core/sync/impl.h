@@ -98,6 +98,7 @@ struct sync_member {
 	int64_t event_pos;	/* of the member event */
 	const char *stripped, *oob_pdu, *sender_id;
 	bool forgotten;
+	bool blocked;		/* an invitation to someone who wants none */
 };
 
 struct sync_job {

@@ -3,11 +3,15 @@
 
 #include <string.h>
 
+#include "core/base/utf8.h"
 #include "core/db/db.h"
 #include "core/jobs/jobs.h"
 
 #define PROFILE_MAX 65536
 #define KEY_MAX 255
+/* Both stand in every member event of the user: every room carries them, and every member downloads them. */
+#define NAME_MAX 256	/* code points */
+#define AVATAR_MAX 1000	/* bytes */
 
 STMT(profile_select,
     "SELECT p.value FROM profile p JOIN name n ON n.nid = p.usr WHERE n.body = $1 AND p.key = $2");
@@ -20,6 +24,7 @@ STMT(profile_select_member,
 
 /* The lock on the account's row: the limit on the sum holds also for two writers of two fields. */
 STMT(profile_lock, "SELECT 1 FROM account WHERE usr = $1 FOR NO KEY UPDATE");
+STMT(profile_hold_row, "SELECT 1 FROM account WHERE usr = $1 FOR SHARE");
 STMT(profile_upsert,
     "INSERT INTO profile (usr, key, value) VALUES ($1, $2, $3) ON CONFLICT (usr, key) DO UPDATE SET value = excluded.value");
 STMT(profile_delete, "DELETE FROM profile WHERE usr = $1 AND key = $2");
@@ -61,6 +66,12 @@ profile_get_all(struct ctx *cx, const char *user, const char **out)
 	json_end(&o);
 	*out = o.b.s;
 	return M_OK;
+}
+
+void
+profile_hold(struct ctx *cx, int64_t user_nid)
+{
+	db_queue(cx, NULL, DB_NONE, &profile_hold_row, P_I64(user_nid));
 }
 
 void
@@ -130,6 +141,10 @@ field_check(struct ctx *cx, const char *key, const struct json *value)
 	if ((strcmp(key, "displayname") == 0 || strcmp(key, "avatar_url") == 0 || strcmp(key, "m.tz") == 0) &&
 	    value->type != JSON_STR)
 		return fail(cx, M_BAD_JSON, "%s is a string", key);
+	if (strcmp(key, "displayname") == 0 && utf8_length(value->u.str.s, value->u.str.n) > NAME_MAX)
+		return fail(cx, M_INVALID_PARAM, "a display name has at most %d characters", NAME_MAX);
+	if (strcmp(key, "avatar_url") == 0 && value->u.str.n > AVATAR_MAX)
+		return fail(cx, M_INVALID_PARAM, "an avatar's URL has at most %d bytes", AVATAR_MAX);
 	return M_OK;
 }
 

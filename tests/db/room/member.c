@@ -206,6 +206,61 @@ Test(room_member, a_join_holds_the_profile)
 	cr_expect_eq(sql_int(FREE, (long long)b->user_nid), 0);
 	cr_assert_eq(db_commit(b), M_OK);
 	cr_expect_eq(sql_int(FREE, (long long)b->user_nid), 1);
+	cr_assert_eq(leave(b, room), M_OK);
+	/* the other two ways into a room: by state, and by making it */
+	struct created c;
+	const char *id;
+	db_begin(b, TX_RW);
+	cr_assert_eq(member_put(b, room, b->user, parse(b, "{\"membership\":\"join\"}"), &id), M_OK);
+	cr_expect_eq(sql_int(FREE, (long long)b->user_nid), 0);
+	cr_assert_eq(db_commit(b), M_OK);
+	db_begin(b, TX_RW);
+	cr_assert_eq(room_create(b, parse(b, "{}"), &c), M_OK);
+	cr_expect_eq(sql_int(FREE, (long long)b->user_nid), 0);
+	cr_assert_eq(db_commit(b), M_OK);
+}
+
+/* Member events made by PUT carry the profile where the client says nothing else. */
+Test(room_member, a_put_carries_the_profile)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, PUBLIC), *id;
+#define SAYS(text) cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE id = '%s' AND content = '%s'", id, text), 1)
+
+	sql("INSERT INTO profile (usr, key, value) VALUES (%lld, 'displayname', '\"Bob\"')", (long long)b->user_nid);
+	OK(a, TX_RW, member_put(a, room, b->user, parse(a, "{\"membership\":\"invite\"}"), &id));
+	SAYS("{\"displayname\":\"Bob\",\"membership\":\"invite\"}");
+	OK(b, TX_RW, member_put(b, room, b->user, parse(b, "{\"membership\":\"join\"}"), &id));
+	SAYS("{\"displayname\":\"Bob\",\"membership\":\"join\"}");
+	OK(b, TX_RW, member_put(b, room, b->user, parse(b, "{\"membership\":\"join\",\"displayname\":\"here: B\"}"), &id));
+	SAYS("{\"displayname\":\"here: B\",\"membership\":\"join\"}");
+	OK(a, TX_RW, member_put(a, room, b->user, parse(a, "{\"membership\":\"leave\",\"third_party_invite\":{}}"), &id));
+	SAYS("{\"membership\":\"leave\"}");
+}
+
+static enum err
+invite(struct ctx *cx, const char *room, const char *whom)
+{
+	return DO(cx, TX_RW, member_change(cx, MEMBER_INVITE, room, whom, NULL));
+}
+
+/* Client-Server API, "Invite permission". */
+Test(room_member, who_wants_no_invitations_gets_none)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, "{}"), *id;
+	struct created c;
+
+	sql("INSERT INTO account_data (usr, type, content) VALUES (%lld, 'm.invite_permission_config', '{\"default_action\":\"block\"}')",
+	    (long long)b->user_nid);
+	cr_expect_eq(invite(a, room, b->user), M_INVITE_BLOCKED);
+	cr_expect_eq(DO(a, TX_RW, member_put(a, room, b->user, parse(a, "{\"membership\":\"invite\"}"), &id)), M_INVITE_BLOCKED);
+	cr_expect_eq(DO(a, TX_RW, room_create(a, parse(a, "{\"invite\":[\"@bob:localhost\"]}"), &c)), M_INVITE_BLOCKED);
+	cr_expect_eq(sql_int("SELECT count(*) FROM room"), 1, "nothing half done");
+	sql("UPDATE account_data SET content = '{\"default_action\":\"ask\"}'");
+	cr_expect_eq(invite(a, room, b->user), M_OK);
+	sql("UPDATE account_data SET content = '{}'");
+	cr_expect_eq(invite(a, room, b->user), M_OK);
 }
 
 Test(room_member, guests)

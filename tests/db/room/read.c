@@ -305,6 +305,30 @@ Test(room_read, members)
 	cr_expect_eq(json_get(joined, "joined")->u.obj.n, 2);
 }
 
+/* What the members were at a time is for who may see an event of that time. */
+Test(room_read, members_of_a_time)
+{
+	struct ctx *a = user("alice"), *b = user("bob"), *c = user("carol");
+	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"initial_state\":[{\"type\":\"m.room.history_visibility\",\"content\":"
+	    "{\"history_visibility\":\"joined\"}}]}"), *before, *joined;
+	struct json_out out;
+
+	cr_assert_eq(join(b, room), M_OK);
+	cr_assert_eq(leave(b, room), M_OK);
+	before = json_get_str(messages(a, room, "t0", false, 100), "end");
+	cr_assert_eq(join(c, room), M_OK);
+	joined = json_get_str(messages(a, room, "t0", false, 100), "end");
+	say(a, room, "later");
+	cr_expect_str_eq(members(a, room, before, NULL, NULL), "@alice:localhost=join @bob:localhost=leave ");
+	cr_expect_str_eq(members(c, room, joined, NULL, "leave"), "@alice:localhost=join @carol:localhost=join ");
+	json_out_init(&out, c->a);
+	cr_expect_eq(DO(c, TX_RO, read_members(c, room, before, NULL, NULL, &out)), M_FORBIDDEN);
+	cr_assert_eq(leave(c, room), M_OK);
+	cr_assert_eq(join(b, room), M_OK);
+	cr_expect_str_eq(members(c, room, joined, NULL, "leave"), "@alice:localhost=join @carol:localhost=join ");
+	cr_expect_eq(DO(c, TX_RO, read_members(c, room, before, NULL, NULL, &out)), M_FORBIDDEN);
+}
+
 Test(room_read, context)
 {
 	struct ctx *a = user("alice");

@@ -72,6 +72,36 @@ Test(room_relation, counts_follow_sends_and_redactions)
 	check_rooms();
 }
 
+/* Who has left sees the threads as they were: all of them, in the order of then, and nothing of what came later. */
+Test(room_relation, threads_of_one_who_has_left)
+{
+	struct ctx *a = user("alice"), *b = user("bob");
+	const char *room = make_room(a, "{\"preset\":\"public_chat\"}"), *one, *three;
+	struct relate thread = { room, "m.room.message", "m.thread", NULL, NULL, NULL };
+	struct json *t, *first;
+
+	OK(b, TX_RW, member_change(b, MEMBER_JOIN, room, NULL, NULL));
+	thread.target = one = say(a, room, "one");
+	OK(a, TX_RW, relate(a, &thread));
+	thread.target = say(a, room, "two");
+	OK(b, TX_RW, relate(b, &thread));
+	three = say(a, room, "three");
+	OK(b, TX_RW, member_change(b, MEMBER_LEAVE, room, NULL, NULL));
+	thread.target = one;
+	OK(a, TX_RW, relate(a, &thread));
+	thread.target = three;
+	OK(a, TX_RW, relate(a, &thread));
+	t = READ(b, threads_list(b, room, false, NULL, 10, &o));
+	cr_expect_str_eq(bodies(b, json_get(t, "chunk")), "two one");
+	first = json_get(json_get(json_get(json_get(t, "chunk")->u.arr.v[1], "unsigned"), "m.relations"), "m.thread");
+	cr_expect_eq(json_get_int(first, "count", 0), 1);
+	t = READ(b, threads_list(b, room, true, NULL, 10, &o));
+	cr_expect_str_eq(bodies(b, json_get(t, "chunk")), "two");
+	t = READ(b, threads_list(b, room, false, NULL, 1, &o));
+	cr_expect_str_eq(bodies(b, json_get(READ(b, threads_list(b, room, false, json_get_str(t, "next_batch"), 1, &o)), "chunk")), "one");
+	cr_expect_str_eq(bodies(a, json_get(READ(a, threads_list(a, room, false, NULL, 10, &o)), "chunk")), "three one two");
+}
+
 /* An annotation of an event that is in a thread is in the thread too. */
 Test(room_relation, thread_of_what_relates_to_a_threads_event)
 {

@@ -1,0 +1,256 @@
+/*
+ * tests/db/db/plans.c - how PostgreSQL carries out every statement of the program once there is something in the tables.
+ *
+ * A statement that reads a whole table is quick in every other test and slow where it matters. Here all tables are
+ * filled and analyzed; then each statement is planned as a worker has it planned (the settings of db_session: one
+ * generic plan). No plan may read a table, or an index from end to end, unless the list below says why.
+ * A table of a later migration is filled by its columns; where that does not do, fill it by hand.
+ */
+#include <libpq-fe.h>
+
+#include "core/base/buf.h"
+#include "tests/db/harness.h"
+
+#define ROWS 5000
+
+/* Tables that stay small whatever happens. */
+static const char *const small[] = { "schema_migration", "server", "signing_key", "stream_epoch", "stream_floor", "stream_life", NULL };
+
+/* Statements that may read a table, and why. */
+static const struct {
+	const char *stmt, *table, *why;
+} exceptions[] = {
+	{ "cleanup_redacted", "event", "by an index that holds only what waits to be erased: the redactions of a week" },
+	{ "presence_sweep", "presence", "by an index that holds only who is online: each of them may have gone" },
+	{ "sync_presence_alone", "presence", "the same index, for a first sync: each of them may be in a room of the reader" },
+};
+
+/* Rooms of many members and events, users of many rooms; everything else by columns. $R: rows. */
+static const char *const fills[] = {
+	"INSERT INTO name (body) SELECT '@user' || g || ':localhost' FROM generate_series(1, " "$R" ") g",
+	"INSERT INTO account (usr, localpart, created_ts, kind) SELECT nid, nid::text, 0, CASE WHEN nid % 10 = 0 THEN 'guest' ELSE 'user' END FROM name WHERE body LIKE '@%'",
+	"INSERT INTO device (usr, device_id, created_ts) SELECT usr, 'D' || d, 0 FROM account, generate_series(1, 2) d",
+	"INSERT INTO access_token (hash, device, usr, created_ts) SELECT decode(md5(nid::text), 'hex'), nid, usr, 0 FROM device",
+	"INSERT INTO room (id, version, created_ts, public, joined, extremities) SELECT '!room' || g, '10', 0, g % 10 = 0, g % 100,"
+	" ARRAY[g * 20] FROM generate_series(1, $R / 10) g",
+	"INSERT INTO event (nid, room, room_pos, pos, ts, type, state_key, sender, ver, at_ver, id, content, pdu)"
+	" SELECT g, (SELECT min(nid) FROM room) + g / 20, g % 20 + 1, 4398046511104 + g, g, CASE WHEN g % 2 = 0 THEN 16 ELSE 2 END,"
+	" CASE WHEN g % 2 = 1 THEN 1000 + g % 5000 END, 1000 + g % 5000, g % 20, g % 20, '$event' || g, '{}', '{}'"
+	" FROM generate_series(1, 2 * $R) g",
+	"INSERT INTO state (room, since, until, type, key, event, pos, membership) SELECT room, g.s, CASE WHEN g.s = 3 THEN 9223372036854775807"
+	" ELSE g.s + 1 END, type, state_key, min(nid), min(pos), 2 FROM event, generate_series(1, 3) g(s) WHERE state_key IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+	"INSERT INTO state (room, since, type, key, event, pos) SELECT room, t, t, 0, min(nid), min(pos) FROM event, generate_series(3, 11) t GROUP BY 1, 2",
+	"INSERT INTO local_member (usr, room, membership, event, pos) SELECT 1000 + g % 2500, (SELECT min(nid) FROM room) + g / 10, 1 + g % 4, g,"
+	" 4398046511104 + g FROM generate_series(1, $R) g ON CONFLICT DO NOTHING",
+	"INSERT INTO event_relation (event, target, rel_type, type, sender, room_pos, ts) SELECT nid, nid / 20 * 20 + 1, 25 + nid % 4, type, sender, room_pos, ts"
+	" FROM event WHERE nid % 2 = 0",
+	"INSERT INTO receipt (room, usr, thread, kind, event, room_pos, ts, pos) SELECT room, usr, 0, 1, event, 1, 0, pos FROM local_member",
+	"INSERT INTO account_data (usr, room, type, content, pos) SELECT usr, room, 'm.tag', '{}', pos FROM local_member",
+	"INSERT INTO to_device (device, usr, sender, type, content, pos) SELECT nid % 2000, usr, usr, 't', '{}', nid FROM device",
+	"INSERT INTO txn (device, key, event, txn_id, ts) SELECT nid % 2000, decode(md5(nid::text), 'hex'), nid, '1', nid FROM event",
+};
+
+/* What a column of some type is filled with; NULL: left to its default. */
+static const char *
+value_of(const char *type)
+{
+	static const char *const values[][2] = { { "bigint", "g" }, { "integer", "g" }, { "smallint", "g % 5" }, { "text", "'x' || g" },
+		{ "bytea", "decode(md5(g::text), 'hex')" }, { "boolean", "g % 20 = 0" }, { "double precision", "g" },
+		{ "timestamp with time zone", "to_timestamp(g)" }, { "ARRAY", "'{}'" }, { "jsonb", "'{}'" }, { "json", "'{}'" } };
+
+	for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+		if (strcmp(values[i][0], type) == 0)
+			return values[i][1];
+	return NULL;
+}
+
+static bool
+is_small(const char *table)
+{
+	for (size_t i = 0; small[i] != NULL; i++)
+		if (strcmp(small[i], table) == 0)
+			return true;
+	return false;
+}
+
+static PGresult *
+query(PGconn *c, const char *q)
+{
+	PGresult *res = PQexec(c, q);
+
+	if (PQresultStatus(res) != PGRES_TUPLES_OK && PQresultStatus(res) != PGRES_COMMAND_OK)
+		cr_assert_fail("%s: %s", q, PQerrorMessage(c));
+	return res;
+}
+
+/* All columns without a default, and those that say when (pos), from a series. */
+static void
+fill_by_columns(PGconn *c, struct arena *a, const char *table)
+{
+	PGresult *cols = query(c, arena_printf(a, "SELECT column_name, data_type FROM information_schema.columns"
+	    " WHERE table_schema = 'hearth' AND table_name = '%s' AND is_identity = 'NO' AND (column_default IS NULL OR column_name = 'pos')", table));
+	struct buf names, values;
+
+	buf_init(&names, a);
+	buf_init(&values, a);
+	for (int i = 0; i < PQntuples(cols); i++) {
+		const char *v = value_of(PQgetvalue(cols, i, 1));
+		if (v == NULL)
+			continue;
+		buf_addf(&names, "%s\"%s\"", names.n > 0 ? ", " : "", PQgetvalue(cols, i, 0));
+		buf_addf(&values, "%s%s", values.n > 0 ? ", " : "", v);
+	}
+	PQclear(cols);
+	PQclear(query(c, arena_printf(a, "INSERT INTO \"%s\" (%s) SELECT %s FROM generate_series(1, %d) g", table, names.s, values.s, ROWS)));
+}
+
+static void
+fill(PGconn *c, struct arena *a)
+{
+	PGresult *tables;
+
+	/* no foreign keys, no triggers, no checks: rows only have to be many */
+	PQclear(query(c, "SET search_path = hearth; SET session_replication_role = replica"));
+	PQclear(query(c, "DO $$ DECLARE c record; BEGIN FOR c IN SELECT conrelid::regclass AS t, conname FROM pg_constraint"
+	    " WHERE contype = 'c' AND connamespace = 'hearth'::regnamespace LOOP"
+	    " EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', c.t, c.conname); END LOOP; END $$"));
+	for (size_t i = 0; i < sizeof fills / sizeof *fills; i++) {
+		struct buf b;
+		buf_init(&b, a);
+		for (const char *s = fills[i]; *s != '\0'; s++)
+			if (s[0] == '$' && s[1] == 'R')
+				buf_addf(&b, "%d", (s++, ROWS));
+			else
+				buf_putc(&b, *s);
+		PQclear(query(c, b.s));
+	}
+	tables = query(c, "SELECT table_name FROM information_schema.tables WHERE table_schema = 'hearth' AND table_type = 'BASE TABLE'");
+	for (int i = 0; i < PQntuples(tables); i++) {
+		const char *t = PQgetvalue(tables, i, 0);
+		PGresult *some = query(c, arena_printf(a, "SELECT 1 FROM \"%s\" LIMIT 1", t));
+		if (PQntuples(some) == 0 && !is_small(t))
+			fill_by_columns(c, a, t);
+		PQclear(some);
+	}
+	PQclear(tables);
+	PQclear(query(c, "ANALYZE"));
+}
+
+static bool
+is_excepted(const char *stmt, const char *table)
+{
+	for (size_t i = 0; i < sizeof exceptions / sizeof *exceptions; i++)
+		if (strcmp(exceptions[i].stmt, stmt) == 0 && strcmp(exceptions[i].table, table) == 0)
+			return true;
+	return false;
+}
+
+static int
+indent(const char *line)
+{
+	return (int)strspn(line, " ");
+}
+
+/* Does the node of line i have a condition that the index answers? */
+static bool
+has_condition(PGresult *plan, int i)
+{
+	int deep = indent(PQgetvalue(plan, i, 0));
+
+	for (int k = i + 1; k < PQntuples(plan) && indent(PQgetvalue(plan, k, 0)) > deep; k++) {
+		const char *line = PQgetvalue(plan, k, 0);
+		if (strncmp(line + indent(line), "->", 2) == 0)
+			break;
+		if (strstr(line, "Index Cond:") != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The table that the line's node reads as a whole; NULL: it does not. */
+static const char *
+reads_all(struct arena *a, PGresult *plan, int i)
+{
+	const char *line = PQgetvalue(plan, i, 0), *on;
+	bool seq = strstr(line, "Seq Scan on ") != NULL;
+
+	if (!seq && (strstr(line, "Index") == NULL || strstr(line, "Scan") == NULL || strstr(line, "Cond:") != NULL || has_condition(plan, i)))
+		return NULL;
+	if ((on = strstr(line, " on ")) == NULL)
+		return NULL;
+	on += strlen(" on ");
+	return arena_strndup(a, on, strcspn(on, " "));
+}
+
+static int
+look_at(PGconn *c, struct arena *a, const struct stmt *st)
+{
+	PGresult *d = PQdescribePrepared(c, st->name), *plan;
+	struct buf b;
+	int faults = 0;
+
+	buf_init(&b, a);
+	buf_addf(&b, "EXPLAIN (COSTS OFF) EXECUTE \"%s\"", st->name);
+	for (int i = 0; i < PQnparams(d); i++)
+		buf_addf(&b, "%sNULL", i == 0 ? " (" : ", ");
+	if (PQnparams(d) > 0)
+		buf_puts(&b, ")");
+	PQclear(d);
+	plan = PQexec(c, b.s);
+	for (int i = 0; i < PQntuples(plan); i++) {
+		const char *table = reads_all(a, plan, i);
+		if (table == NULL || is_small(table) || is_excepted(st->name, table))
+			continue;
+		cr_log_error("%s reads all of %s:", st->name, table);
+		for (int k = 0; k < PQntuples(plan); k++)
+			cr_log_error("    %s", PQgetvalue(plan, k, 0));
+		faults++;
+		break;
+	}
+	PQclear(plan);
+	return faults;
+}
+
+/* Whatever a worker sends that has a plan: transactions and settings have none. */
+static bool
+has_plan(const struct stmt *st)
+{
+	static const char *const verbs[] = { "SELECT", "INSERT", "UPDATE", "DELETE", "WITH" };
+
+	for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+		if (strncmp(st->sql, verbs[i], strlen(verbs[i])) == 0)
+			return true;
+	return false;
+}
+
+Test(plans, no_statement_reads_a_table_that_grows)
+{
+	PGconn *c = PQconnectdb(test_url("postgres"));
+	struct arena *a = arena_new();
+	const struct stmt *const *p, *session = NULL;
+	const char *const role = "test";
+	int n = 0, bad = 0;
+
+	fill(c, a);
+	PQfinish(c);
+	c = PQconnectdb(test_url("hearth_worker"));
+	// cppcheck-suppress comparePointers
+	for (p = __start_stmts; p < __stop_stmts; p++)
+		if (strcmp((*p)->name, "db_session") == 0)
+			session = *p;
+	cr_assert_not_null(session);
+	PQclear(PQexecParams(c, session->sql, 1, NULL, &role, NULL, NULL, 0));
+	cr_assert_str_eq(PQgetvalue(query(c, "SHOW plan_cache_mode"), 0, 0), "force_generic_plan");
+	// cppcheck-suppress comparePointers
+	for (p = __start_stmts; p < __stop_stmts; p++) {
+		if (strncmp((*p)->name, "t_", 2) == 0 || strncmp((*p)->name, "test_", 5) == 0 || !has_plan(*p))
+			continue;
+		PQclear(PQprepare(c, (*p)->name, (*p)->sql, 0, NULL));
+		bad += look_at(c, a, *p);
+		n++;
+	}
+	cr_assert_gt(n, 100);
+	cr_assert_eq(bad, 0, "%d of %d statements read a table as a whole", bad, n);
+	PQfinish(c);
+	arena_free(a);
+}
