@@ -95,6 +95,8 @@ const struct route routes[] = {
 	/* ---- Syncing */
 	{ GET, C3 "/sync",				GUEST, R_FREE, TX_NONE, 0, cl_sync, "sync" },
 	{ GET, C3 "/events",				GUEST, R_FREE, TX_NONE, 0, cl_get_events, "getEvents" },
+	{ GET, C3 "/events/{eventId}",			USER, R_FREE, TX_RO, 0, cl_get_one_event, "getOneEvent" },
+	{ GET, C3 "/initialSync",			USER, R_FREE, TX_NONE, 0, cl_initial_sync, "initialSync" },
 
 	/* ---- Rooms */
 	{ POST, C3 "/createRoom", USER, R_WRITE, TX_RW, 1024, cl_create_room, "createRoom" },

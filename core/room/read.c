@@ -18,6 +18,7 @@ STMT(read_hole_at,
     "SELECT EXISTS (SELECT 1 " OPEN_HOLES " AND CASE WHEN $3 THEN next_pos >= $2 AND (bottom_pos IS NULL OR bottom_pos < $2)"
     "	ELSE bottom_pos <= $2 AND next_pos > $2 END)");
 STMT(read_one, "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.id = $1 AND e.room = $2 AND e.room_pos IS NOT NULL");
+STMT(read_room_of, "SELECT (SELECT id FROM room WHERE nid = e.room) FROM event e WHERE e.id = $1");
 STMT(read_boundary, "SELECT room_boundary($1, $2, $3, $4)");
 
 /* Filters may leave little of a page: further ones are read, but not for ever. */
@@ -265,6 +266,12 @@ read_event(struct ctx *cx, const char *room, const char *event_id, struct json_o
 	struct room_event ev;
 	enum err e;
 
+	if (room == NULL) {
+		struct rows r;
+		if ((e = db_maybe(cx, &r, &read_room_of, P_TEXT(event_id))) != M_OK)
+			return e;
+		room = r.n > 0 ? db_text(&r, 0) : "";
+	}
 	if ((e = read_find(cx, room, event_id, &acc, &vis, &ev)) != M_OK)
 		return e == M_FORBIDDEN ? fail(cx, M_NOT_FOUND, "there is no such event, or it is not for you") : e;
 	return write_one(cx, &acc, &vis, &ev, o, NULL);

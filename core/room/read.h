@@ -24,7 +24,7 @@ struct messages {
 /* M_INVALID_PARAM: a token that is none. */
 enum err read_messages(struct ctx *cx, const char *room, const struct messages *q, struct json_out *o);
 
-/* M_NOT_FOUND: no such event, or not for this reader. */
+/* M_NOT_FOUND: no such event, or not for this reader. room NULL: whichever it is in. */
 enum err read_event(struct ctx *cx, const char *room, const char *event_id, struct json_out *o);
 /* The event, with limit events around it, and the state at the last of them. */
 enum err read_context(struct ctx *cx, const char *room, const char *event_id, int64_t limit, const struct event_filter *f,

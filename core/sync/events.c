@@ -7,9 +7,8 @@
  */
 #include "core/sync/impl.h"
 
-/* Account data, of a room (id) or global (0, NULL). */
-static void
-write_data(struct sync_req *q, int64_t room, const char *id)
+void
+events_data(struct sync_req *q, int64_t room, const char *id)
 {
 	size_t i;
 
@@ -29,12 +28,16 @@ write_data(struct sync_req *q, int64_t room, const char *id)
 void
 events_open(struct sync_run *run, struct sync_req *q)
 {
+	if (q->w->kind == SYNC_INITIAL) {
+		initial_open(run, q);
+		return;
+	}
 	json_obj(&q->o, NULL);
 	json_str(&q->o, "start", q->w->since);
 	json_str(&q->o, "end", q->w->next);
 	json_arr(&q->o, "chunk");
 	presence_events(run, q);
-	write_data(q, 0, NULL);
+	events_data(q, 0, NULL);
 }
 
 /* An invitation or a knock: the member event alone. */
@@ -59,6 +62,10 @@ events_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct syn
 	int live = live_news(run, q, j);
 	size_t i;
 
+	if (q->w->kind == SYNC_INITIAL) {
+		initial_job(run, a, q, j);
+		return;
+	}
 	if (j->section == SECT_INVITE || j->section == SECT_KNOCK) {
 		write_member(run, q, j);
 		return;
@@ -74,7 +81,7 @@ events_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct syn
 		q->news = true;
 	}
 	if (j->section == SECT_JOIN)
-		write_data(q, j->room->nid, j->room->id);
+		events_data(q, j->room->nid, j->room->id);
 	if (live) {
 		live_events(run, q, j, live);
 		q->news = true;
@@ -85,6 +92,8 @@ void
 events_close(struct sync_req *q)
 {
 	json_end(&q->o);
+	if (q->w->kind == SYNC_INITIAL)
+		initial_rest(q);
 	json_end(&q->o);
 	q->body = q->o.b.s;
 	q->body_n = q->o.b.n;

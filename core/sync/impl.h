@@ -72,6 +72,7 @@ struct sync_room {
 	const struct room_version *rv;
 	int64_t state_ver, last_room_pos, full_state_pos;
 	int64_t joined, invited;
+	bool public;		/* in the directory */
 	int64_t purged_pos;	/* of the newest event that a purge took away; 0: none */
 	struct sync_event **tl;	/* the timeline, newest first */
 	size_t ntl;
@@ -169,6 +170,7 @@ struct sync_req {
 	size_t nchanged, nleft;
 
 	struct json_out o;
+	struct json_out receipts;	/* SYNC_INITIAL: an array of its own */
 	bool news;
 	int section;		/* the one that is open, or -1 */
 	const char *body;
@@ -325,9 +327,14 @@ void answer_open(struct sync_run *run, struct sync_req *q);
 void answer_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j);
 void answer_close(struct sync_run *run, struct sync_req *q);
 
-/* ---- events.c: the same for the old stream of events (wait->kind 1) */
+/* ---- events.c: the same for the old stream of events, and (initial.c) for what began it */
 void events_open(struct sync_run *run, struct sync_req *q);
 void events_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j);
 void events_close(struct sync_req *q);
+/* The account data of a room (0: global) as elements of an open array; id: the room is named in each. */
+void events_data(struct sync_req *q, int64_t room, const char *id);
+void initial_open(struct sync_run *run, struct sync_req *q);
+void initial_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sync_job *j);
+void initial_rest(struct sync_req *q);	/* what follows the rooms */
 
 #endif

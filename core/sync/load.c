@@ -9,7 +9,7 @@
 #include "core/sync/impl.h"
 
 STMT(sync_rooms,
-    "SELECT nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited, purged_pos FROM room WHERE nid = ANY($1)");
+    "SELECT nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited, purged_pos, public FROM room WHERE nid = ANY($1)");
 
 /*
  * The newest events of each room. The inner scan looks at `lim` rows; only what may be new
@@ -207,6 +207,7 @@ take_rooms(struct load *l)
 		m->joined = db_i64(r, 6);
 		m->invited = db_i64(r, 7);
 		m->purged_pos = db_i64(r, 8);
+		m->public = db_bool(r, 9);
 	}
 }
 

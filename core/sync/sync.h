@@ -10,6 +10,8 @@
 #include "core/base/json.h"
 #include "core/ctx.h"
 
+enum sync_kind { SYNC_NEW, SYNC_EVENTS /* GET /events */, SYNC_INITIAL /* GET /initialSync */ };
+
 /*
  * What a waiting request is: all that is needed to compute it again, in any
  * worker. It crosses process borders as bytes (sync_wait_pack), at most 64 KB.
@@ -26,7 +28,7 @@ struct sync_wait {
 	const char *counts, *unused;	/* and with these of the device's keys (JSON), as clients need them in every answer; or NULL */
 	const int64_t *rooms;		/* nids whose news wake it (joined rooms) */
 	size_t nrooms;
-	int kind;			/* 0: /sync, 1: /events */
+	int kind;			/* enum sync_kind */
 };
 size_t sync_wait_pack(struct arena *a, const struct sync_wait *w, void **out);
 /* The strings and rooms are copies in the arena. M_UNKNOWN: not such a record (another release's). Rooms come back sorted. */

@@ -50,7 +50,7 @@ handler_fn cl_join_room, cl_join_room_by_id, cl_leave_room, cl_invite_user, cl_k
 
 /* ---- send.c, messages.c, state.c, directory.c */
 handler_fn cl_send_message, cl_send_message_post, cl_redact_event, cl_redact_event_post, cl_set_room_state_with_key;
-handler_fn cl_get_room_events, cl_get_one_room_event, cl_get_event_context, cl_get_event_by_timestamp, cl_room_initial_sync;
+handler_fn cl_get_room_events, cl_get_one_room_event, cl_get_one_event, cl_get_event_context, cl_get_event_by_timestamp, cl_room_initial_sync;
 handler_fn cl_get_room_state, cl_get_room_state_with_key, cl_get_members_by_room, cl_get_joined_members_by_room;
 handler_fn cl_get_room_id_by_alias, cl_set_room_alias, cl_delete_room_alias, cl_get_local_aliases;
 handler_fn cl_get_room_visibility_on_directory, cl_set_room_visibility_on_directory;
@@ -79,7 +79,7 @@ handler_fn cl_put_room_keys_by_room_id, cl_get_room_keys_by_room_id, cl_delete_r
 handler_fn cl_put_room_key_by_session_id, cl_get_room_key_by_session_id, cl_delete_room_key_by_session_id;
 
 /* ---- sync.c, receipts.c, presence.c */
-handler_fn cl_sync, cl_get_events;
+handler_fn cl_sync, cl_get_events, cl_initial_sync;
 handler_fn cl_post_receipt, cl_set_read_marker, cl_set_typing;
 handler_fn cl_get_presence, cl_set_presence;
 

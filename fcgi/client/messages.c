@@ -83,6 +83,13 @@ cl_get_one_room_event(struct req *r)
 	return read_event(&r->cx, req_param(r, "roomId"), req_param(r, "eventId"), &r->out);
 }
 
+/* GET /_matrix/client/v3/events/{eventId}: deprecated, but there. */
+enum err
+cl_get_one_event(struct req *r)
+{
+	return read_event(&r->cx, NULL, req_param(r, "eventId"), &r->out);
+}
+
 /* GET /_matrix/client/v3/rooms/{roomId}/context/{eventId} */
 enum err
 cl_get_event_context(struct req *r)

@@ -1,5 +1,5 @@
 /*
- * fcgi/client/sync.c - GET /sync (Client-Server API, "Syncing"), and GET /events, its predecessor.
+ * fcgi/client/sync.c - GET /sync (Client-Server API, "Syncing"), and its predecessors, GET /events and GET /initialSync.
  *
  * The handler only checks what was asked. Whether there is news is computed by
  * the front, alone or with others (fcgi/waiters.c, core/sync/sync.h), now and each time
@@ -8,6 +8,7 @@
 #include "core/base/clock.h"
 #include "core/base/conf.h"
 #include "core/live/presence.h"
+#include "core/sync/filter.h"
 #include "core/sync/sync.h"
 #include "fcgi/client/client.h"
 
@@ -107,12 +108,35 @@ cl_get_events(struct req *r)
 		return e;
 	if (timeout > r->cx.conf->sync_timeout_max_ms)
 		timeout = r->cx.conf->sync_timeout_max_ms;
-	w->kind = 1;
+	w->kind = SYNC_EVENTS;
 	w->filter = "{\"room\":{\"timeline\":{\"limit\":100}}}";
 	who_waits(r, w, timeout);
 	if ((e = sync_check(&r->cx, w)) != M_OK)
 		return e;
 	presence_synced(&r->cx, PRESENCE_ONLINE, false, timeout);
+	r->wait = w;
+	return E_PARK;
+}
+
+/* GET /_matrix/client/v3/initialSync: deprecated, but there. */
+enum err
+cl_initial_sync(struct req *r)
+{
+	struct sync_wait *w = arena_zalloc(r->cx.a, sizeof *w);
+	int64_t limit;
+	bool archived;
+	enum err e;
+
+	if ((e = req_query_int(r, "limit", 0, INT64_MAX, FILTER_LIMIT, &limit)) != M_OK ||
+	    (e = req_query_bool(r, "archived", false, &archived)) != M_OK)
+		return e;
+	w->kind = SYNC_INITIAL;
+	w->use_state_after = true;	/* the present state, not that of the timeline's start */
+	w->filter = arena_printf(r->cx.a, "{\"room\":{\"include_leave\":%s,\"timeline\":{\"limit\":%d},\"ephemeral\":{\"types\":[\"m.receipt\"]}}}",
+	    archived ? "true" : "false", (int)(limit < FILTER_LIMIT_MAX ? limit : FILTER_LIMIT_MAX));
+	who_waits(r, w, 0);
+	if ((e = sync_check(&r->cx, w)) != M_OK)
+		return e;
 	r->wait = w;
 	return E_PARK;
 }

@@ -297,6 +297,9 @@ describe("profiles", () => {
 		const alice = await register(server), path = `${V3}/profile/${enc(alice.userId)}`;
 		await alice.fails(400, "M_MISSING_PARAM", "PUT", `${path}/displayname`, { other: "x" });
 		await alice.fails(400, "M_BAD_JSON", "PUT", `${path}/displayname`, { displayname: 7 });
+		await alice.ok("PUT", `${path}/displayname`, { displayname: "🐇".repeat(256) });
+		await alice.fails(400, "M_INVALID_PARAM", "PUT", `${path}/displayname`, { displayname: "a".repeat(257) });
+		await alice.fails(400, "M_INVALID_PARAM", "PUT", `${path}/avatar_url`, { avatar_url: `mxc://localhost/${"a".repeat(1000)}` });
 		await alice.fails(400, "M_INVALID_PARAM", "PUT", `${path}/UPPER`, { UPPER: "x" });
 		await alice.fails(400, "M_INVALID_PARAM", "PUT", `${path}/bare`, { bare: "x" });
 		const long = `org.${"x".repeat(255)}`, big = "y".repeat(60000);

@@ -320,6 +320,7 @@ describe("presence", () => {
 		await ann.fails(400, "M_MISSING_PARAM", "PUT", status(ann), {});
 		await ann.fails(400, "M_INVALID_PARAM", "PUT", status(ann), { presence: "asleep" });
 		await ann.fails(400, "M_BAD_JSON", "PUT", status(ann), { presence: "online", status_msg: 1 });
+		await ann.fails(400, "M_INVALID_PARAM", "PUT", status(ann), { presence: "online", status_msg: "a".repeat(1025) });
 		await ann.fails(400, "M_INVALID_PARAM", "GET", `${V3}/sync?set_presence=asleep`);
 		await ann.fails(403, "M_FORBIDDEN", "GET", `${V3}/presence/${enc("@nobody:nowhere")}/status`);
 	});

@@ -56,6 +56,37 @@ describe("knocking", () => {
 	});
 });
 
+describe("invite permission", () => {
+	const permit = (who, content) => who.ok("PUT", `${V3}/user/${enc(who.userId)}/account_data/m.invite_permission_config`, content);
+
+	test("who blocks invitations gets none, and those that were there are not shown", async () => {
+		const dan = await register(server);
+		const [before, after] = await Promise.all([alice.createRoom({ name: "before" }), alice.createRoom({ name: "after" })]);
+		await alice.invite(before, dan.userId);
+		assert.ok((await dan.sync({ since: null })).rooms.invite[before]);
+		await permit(dan, { default_action: "block" });
+		await alice.fails(403, "M_INVITE_BLOCKED", "POST", at(after, "/invite"), { user_id: dan.userId });
+		await alice.fails(403, "M_INVITE_BLOCKED", "PUT", at(after, `/state/m.room.member/${enc(dan.userId)}`), { membership: "invite" });
+		await alice.fails(403, "M_INVITE_BLOCKED", "POST", `${V3}/createRoom`, { invite: [bob.userId, dan.userId] });
+		assert.equal((await dan.sync({ since: null })).rooms?.invite, undefined);
+		assert.equal((await alice.ok("GET", at(before, `/state/m.room.member/${enc(dan.userId)}`))).membership, "invite");
+		await permit(dan, {});
+		await alice.invite(after, dan.userId);
+		assert.deepEqual(Object.keys((await dan.sync({ since: null })).rooms.invite).sort(), [before, after].sort());
+	});
+
+	test("invitations by someone ignored are not shown", async () => {
+		const eve = await register(server), room = await bob.createRoom({});
+		await eve.ok("PUT", `${V3}/user/${enc(eve.userId)}/account_data/m.ignored_user_list`, { ignored_users: { [bob.userId]: {} } });
+		await eve.sync();
+		await bob.invite(room, eve.userId);
+		const open = await alice.createRoom({ invite: [eve.userId] });
+		const s = await eve.syncUntil((x) => x.rooms?.invite);
+		assert.deepEqual(Object.keys(s), [open]);
+		assert.deepEqual(Object.keys((await eve.sync({ since: null })).rooms.invite), [open]);
+	});
+});
+
 describe("restricted rooms", () => {
 	for (const version of ["8", "9", "10", "11", "12"]) {
 		test(`version ${version}: members of the named rooms come in, vouched for`, async () => {
