@@ -91,6 +91,12 @@ metrics_text(struct buf *b, const struct shared *sh)
 		{ "tail_found_total", "counter", "Rooms and users found by the look at the streams' tail.", (double)sh->tail_found },
 		{ "tail_seconds", "gauge", "How long the last look at the tail took.", (double)sh->tail_us / 1e6 },
 		{ "listen_up", "gauge", "1 while the connection that listens for other containers stands.", (double)sh->listen_up },
+		{ "pushes_total", "counter", "Notifications of events that push gateways took.", (double)sh->push.delivered },
+		{ "push_badges_total", "counter", "Numbers of unread messages that push gateways took by themselves.", (double)sh->push.badges },
+		{ "push_failures_total", "counter", "Calls of push gateways that failed and are tried again.", (double)sh->push.failed },
+		{ "push_rejected_total", "counter", "Pushers removed because their gateway does not know the device.", (double)sh->push.rejected },
+		{ "push_passed_over_total", "counter", "Notifications that nobody needed any more when it was their turn.",
+		  (double)sh->push.passed_over },
 		{ "child_restarts_total", "counter", "Processes that ended unasked.", (double)sh->restarts },
 	};
 

@@ -28,7 +28,7 @@ jobs_role(const struct env *env)
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGUSR1, &act, NULL);
 	wake_setup(env->fd[FD_WAKE_W]);
-	return jobs_main(env->conf, &jobs_stop);
+	return jobs_main(env->conf, &jobs_stop, &env->sh->push);
 }
 
 static int64_t

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "core/push/deliver.h"
 
 /* X(index, name in HEARTH_INHERIT) */
 #define SHARED_FDS(X)							\
@@ -53,6 +54,7 @@ struct shared {
 
 	_Atomic uint64_t restarts;
 	_Atomic uint64_t parked, woken, timed_out, gone, batches, tail_found;
+	struct push_counters push;
 	_Atomic int64_t waiting, waiting_heavy, tail_us, listen_up;
 	struct route_metrics routes[METRIC_ROUTES];
 };

@@ -90,6 +90,7 @@ static const struct setting {
 	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
 	S(outgoing_allow, STR, "", 0, 4000, "Addresses and ranges beside the public internet that may be called where users or other servers name the target (push gateways): 10.1.0.0/16, ::1."),
 	S(outgoing_http, BOOL, "off", 0, 0, "Whether such calls may be plain http, without TLS: on or off."),
+	S(push_timeout_ms, INT, "15000", 100, 120000, "How long a push gateway may take to answer, in ms."),
 	S(max_request_bytes, INT, "1048576", 65536, 104857600, "The largest JSON body, in bytes."),
 	S(sync_timeout_max_ms, INT, "300000", 0, 3600000, "The longest that a sync may wait, in ms (nginx's fastcgi_read_timeout must be longer)."),
 	S(wake_interval_ms, INT, "5", 0, 1000, "The least time between two wake-ups to other containers, in ms."),

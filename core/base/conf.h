@@ -57,6 +57,7 @@ struct conf {
 	const char *ca_file;			/* extra trust for outgoing TLS */
 	const char *outgoing_allow;		/* core/base/ip.h: a list; what is not public and may be called all the same */
 	bool outgoing_http;			/* plain http too */
+	int64_t push_timeout_ms;		/* for a push gateway's answer */
 	int64_t max_request_bytes;		/* of a JSON body */
 	int64_t sync_timeout_max_ms;
 	int64_t wake_interval_ms;		/* between two NOTIFYs of a container: 5 */

@@ -1,5 +1,5 @@
 /*
- * core/jobs/jobs.c - the loop of role `jobs`.
+ * core/jobs/jobs.c - jobs: adding them, and running those that are due.
  *
  * A job is claimed by a lease: one short transaction moves its run_ts ahead
  * (SKIP LOCKED, so several workers share the table), a second one does the work
@@ -10,7 +10,6 @@
 #include "core/jobs/jobs.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
@@ -21,7 +20,7 @@
 #include "core/sync/wake.h"
 
 #define LEASE_MS	(120 * 1000)
-#define POLL_MS		1000
+#define AGAIN_MS	1000		/* after E_RETRY and the like */
 #define PAUSE_MIN_MS	5000
 #define PAUSE_MAX_MS	(3600 * 1000)
 
@@ -44,6 +43,7 @@ void
 job_add(struct ctx *cx, const char *kind, const char *key, const char *args, int64_t run_ts)
 {
 	db_queue(cx, NULL, DB_NONE, &job_insert, P_TEXT(kind), P_TEXT(key), P_TEXT(args), P_I64(run_ts));
+	touch_user(cx, WAKE_NID(WAKE_JOBS));
 }
 
 /* ---- one job */
@@ -93,7 +93,7 @@ job_put_off(struct ctx *cx, const struct job *j, enum err why)
 	int64_t pause = j->attempts > 10 ? PAUSE_MAX_MS : (int64_t)PAUSE_MIN_MS << (j->attempts - 1);
 
 	if (why == E_RETRY || why == E_UNAVAILABLE)
-		pause = POLL_MS;
+		pause = AGAIN_MS;
 	else
 		log_warn(cx, "job_failed", LS("kind", j->kind), LI("attempts", j->attempts), LS("errcode", err_code(why)));
 	if (pause > PAUSE_MAX_MS)
@@ -132,56 +132,47 @@ job_run_one(struct ctx *cx, bool *ok)
 	return 1;
 }
 
-/* All that is due, until *stop. -1: the database does not answer; else how many succeeded. */
-static int
-jobs_run_some(struct ctx *cx, const volatile sig_atomic_t *stop)
+int
+jobs_run_next(struct ctx *cx, bool *ok)
 {
 	struct arena_mark m = arena_mark(cx->a);
-	int n = 0, done = 1;
+	int done;
 
-	while (done > 0 && !*stop) {
-		bool ok = false;
-
-		memset(&cx->touched, 0, sizeof cx->touched);
-		cx->err_text = cx->err_extra = NULL;
-		cx->user = NULL;
-		done = job_run_one(cx, &ok);
-		n += ok;
-		if (ok)
-			wake_send(&cx->touched);
-		arena_rewind(cx->a, m);
-	}
-	return done < 0 ? -1 : n;
+	*ok = false;
+	memset(&cx->touched, 0, sizeof cx->touched);
+	cx->err_text = cx->err_extra = NULL;
+	cx->user = NULL;
+	done = job_run_one(cx, ok);
+	if (*ok)
+		wake_send(&cx->touched);
+	arena_rewind(cx->a, m);
+	return done;
 }
 
 int
 jobs_run_due(struct ctx *cx)
 {
-	static const volatile sig_atomic_t never;
+	int n = 0, done;
+	bool ok;
 
-	return jobs_run_some(cx, &never);
+	while ((done = jobs_run_next(cx, &ok)) > 0)
+		n += ok;
+	return done < 0 ? -1 : n;
 }
 
-/* ---- the loop */
-
-/* Until the next job is due, or as long as another process may have added one unnoticed. */
-static void
-jobs_sleep(struct ctx *cx)
+int64_t
+jobs_next_due(struct ctx *cx)
 {
 	struct arena_mark m = arena_mark(cx->a);
-	int64_t ms = POLL_MS;
-	struct timespec ts;
+	int64_t at = INT64_MAX;
 	struct rows r;
 	size_t n;
 	const char **known = kind_names(cx, false, &n);
 
-	if (db_row(cx, &r, &job_next, P_TEXTS(known, n)) == M_OK && !db_null(&r, 0) && db_i64(&r, 0) - clock_ms() < ms)
-		ms = db_i64(&r, 0) - clock_ms();
+	if (db_row(cx, &r, &job_next, P_TEXTS(known, n)) == M_OK && !db_null(&r, 0))
+		at = db_i64(&r, 0);
 	arena_rewind(cx->a, m);
-	if (ms <= 0)
-		return;
-	ts = (struct timespec){ ms / 1000, ms % 1000 * 1000000 };
-	nanosleep(&ts, NULL);		/* a signal ends it */
+	return at;
 }
 
 /* The rows of the recurring kinds; they may have been deleted by hand, or be new with this release. */
@@ -194,8 +185,7 @@ jobs_ensure_recurring(struct ctx *cx)
 	return db_exec(cx, NULL, &job_insert_recurring, P_TEXTS(names, n));
 }
 
-/* What a run needs of the database: the key, and the rows of the recurring kinds. */
-static bool
+bool
 jobs_prepare(struct ctx *cx)
 {
 	struct arena_mark m = arena_mark(cx->a);
@@ -206,21 +196,4 @@ jobs_prepare(struct ctx *cx)
 		cx->key = key;
 	arena_rewind(cx->a, m);
 	return ok;
-}
-
-int
-jobs_main(const struct conf *conf, volatile sig_atomic_t *stop)
-{
-	struct ctx cx = { .a = arena_new(), .conf = conf, .route = "jobs" };
-
-	cx.db = db_open(conf->database_url);
-	while (!*stop) {
-		if (cx.key != NULL || jobs_prepare(&cx))
-			jobs_run_some(&cx, stop);
-		if (!*stop)
-			jobs_sleep(&cx);
-	}
-	db_close(cx.db);
-	arena_free(cx.a);
-	return 0;
 }

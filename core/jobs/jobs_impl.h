@@ -22,6 +22,12 @@ struct job_kind {
 extern const struct job_kind job_kinds[];
 extern const size_t njob_kinds;
 
+/* The loop's half of jobs.c. 1: a job was run, *ok tells how; 0: none is due; -1: the database does not answer. */
+int jobs_run_next(struct ctx *cx, bool *ok);
+int64_t jobs_next_due(struct ctx *cx);	/* ms since 1970; INT64_MAX: nothing, as far as is known */
+/* What a run needs of the database: the key, and the rows of the recurring kinds. False: it does not answer. */
+bool jobs_prepare(struct ctx *cx);
+
 enum err profile_refresh_run(struct ctx *cx, struct job *j);
 enum err guests_leave_run(struct ctx *cx, struct job *j);	/* key: room nid */
 enum err guests_cleanup_run(struct ctx *cx, struct job *j);

@@ -170,7 +170,6 @@ set_options(struct call *c, const struct http_request *rq)
 	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)c->max);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, 1L);	/* HTTP/2: one connection for many */
 	curl_easy_setopt(easy, CURLOPT_URL, rq->url);
 	set_body(c, rq);
 }

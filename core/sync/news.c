@@ -8,6 +8,7 @@
 #include "core/base/log.h"
 #include "core/crypto/crypto.h"
 #include "core/live/typists.h"
+#include "core/sync/listener.h"
 #include "core/sync/token.h"
 #include "core/sync/wake.h"
 
@@ -15,7 +16,6 @@
 #define TAIL_ROWS 8000		/* of one look, as in the statement; more: everybody is woken */
 #define TELL_MAX 8192		/* keys kept for the others; what is beyond they find by their own looks */
 
-STMT(news_listen, "LISTEN wake");
 STMT(news_setup, "SET synchronous_commit = off");	/* a wake-up is worth no flush */
 STMT(news_notify, "SELECT pg_notify('wake', $1)");
 
@@ -55,16 +55,16 @@ STMT(news_typing,
     "SELECT room, usr, until FROM typing WHERE pos >= $1 UNION ALL SELECT room, usr, until FROM typing WHERE pos = ANY($2)");
 STMT(news_typing_all, "SELECT room, usr, until FROM typing WHERE until > $1");
 
-enum { LISTENER, WORKER };
 enum work { NOTHING, SETUP, NOTIFY, LOOK };
 
 struct news {
 	const struct conf *conf;
 	struct news_sink sink;
 	char id[32];			/* this container's, in payloads */
-	struct async *as[NEWS_CONNECTIONS];
-	struct ctx cx[NEWS_CONNECTIONS];	/* each with an arena for what is on its way */
-	bool listening, ready;		/* ready: the worker's settings are made */
+	struct listener *ear;
+	struct async *as;		/* the working connection */
+	struct ctx cx;			/* with an arena for what is on its way */
+	bool ready;			/* the worker's settings are made */
 	enum work work;
 
 	bool follow, following;
@@ -92,21 +92,19 @@ news_new(const struct conf *conf, const struct news_sink *sink)
 	n->pos_arena = arena_new();
 	n->typists = typists_new();
 	n->token = "";
-	for (int i = 0; i < NEWS_CONNECTIONS; i++) {
-		n->as[i] = async_new(conf->database_url);
-		n->cx[i] = (struct ctx){ .a = arena_new(), .db = async_db(n->as[i]), .conf = conf };
-	}
+	n->as = async_new(conf->database_url);
+	n->cx = (struct ctx){ .a = arena_new(), .db = async_db(n->as), .conf = conf };
 	snprintf(n->id, sizeof(n->id), "%s", random_letters(n->pos_arena, 16));
+	n->ear = listener_new(conf, n->id, sink->woken, sink->arg);
 	return n;
 }
 
 void
 news_free(struct news *n)
 {
-	for (int i = 0; i < NEWS_CONNECTIONS; i++) {
-		async_free(n->as[i]);
-		arena_free(n->cx[i].a);
-	}
+	listener_free(n->ear);
+	async_free(n->as);
+	arena_free(n->cx.a);
 	arena_free(n->pos_arena);
 	typists_free(n->typists);
 	free(n->tell);
@@ -116,7 +114,7 @@ news_free(struct news *n)
 struct async_want
 news_want(const struct news *n, int connection)
 {
-	return async_want(n->as[connection]);
+	return connection == 0 ? listener_want(n->ear) : async_want(n->as);
 }
 
 /* CLOCK_MONOTONIC ms. */
@@ -133,7 +131,7 @@ news_due(const struct news *n)
 {
 	int64_t at = typing_due(n);
 
-	if (n->work != NOTHING || !async_idle(n->as[WORKER]))
+	if (n->work != NOTHING || !async_idle(n->as))
 		return at;
 	if (n->follow && n->next_look < at)
 		at = n->next_look;
@@ -145,7 +143,7 @@ news_due(const struct news *n)
 bool
 news_listening(const struct news *n)
 {
-	return n->listening;
+	return listener_up(n->ear);
 }
 
 bool
@@ -195,49 +193,12 @@ news_follow(struct news *n, const char *position)
 	arena_free(a);
 }
 
-/* ---- the listening connection */
-
-static void
-listener_step(struct news *n)
-{
-	struct ctx *cx = &n->cx[LISTENER];
-	int64_t keys[WAKE_PAYLOAD_MAX / 3];
-	struct arena_mark mark;
-	enum async_event ev;
-	const char *payload;
-
-	while ((ev = async_step(n->as[LISTENER])) != ASYNC_NOTHING)
-		switch (ev) {
-		case ASYNC_UP:
-			db_queue(cx, NULL, DB_NONE, &news_listen);
-			async_go(n->as[LISTENER], cx);
-			break;
-		case ASYNC_DONE:
-			n->listening = async_result(n->as[LISTENER]) == M_OK;
-			n->next_look = 0;	/* for what was not heard before */
-			break;
-		default:
-			n->listening = false;
-			break;
-		}
-	for (;;) {
-		size_t count;
-
-		mark = arena_mark(cx->a);
-		if ((payload = async_notify(n->as[LISTENER], cx->a)) == NULL)
-			break;
-		if ((count = wake_payload_read(payload, n->id, keys, sizeof(keys) / sizeof(*keys))) > 0)
-			n->sink.woken(n->sink.arg, keys, count);
-		arena_rewind(cx->a, mark);
-	}
-}
-
 /* ---- the working connection: one thing at a time */
 
 static void
 found_each(struct news *n)
 {
-	struct arena *a = n->cx[WORKER].a;
+	struct arena *a = n->cx.a;
 	int64_t *pos = arena_calloc(a, (size_t)n->tail.n + 1, sizeof(*pos)), key = 0;
 	size_t count = 0;
 
@@ -260,7 +221,7 @@ static void
 take_typing(struct news *n)
 {
 	while (db_next(&n->typing))
-		typists_put(n->typists, db_i64(&n->typing, 0), db_i64(&n->typing, 1), db_i64(&n->typing, 2), n->cx[WORKER].now);
+		typists_put(n->typists, db_i64(&n->typing, 0), db_i64(&n->typing, 1), db_i64(&n->typing, 2), n->cx.now);
 }
 
 /* Typing ends without a row: whoever waits for the room must hear of it. */
@@ -278,12 +239,12 @@ wake_ended(struct news *n)
 static void
 look_done(struct news *n)
 {
-	struct ctx *cx = &n->cx[WORKER];
+	struct ctx *cx = &n->cx;
 	struct position now;
 	struct epochs epochs;
 
 	n->next_look = n->look_began / 1000 + TAIL_MS;
-	if (async_result(n->as[WORKER]) != M_OK || position_read(cx, &n->pos_rows, &now, &epochs) != M_OK) {
+	if (async_result(n->as) != M_OK || position_read(cx, &n->pos_rows, &now, &epochs) != M_OK) {
 		db_rollback(cx);
 		return;
 	}
@@ -302,7 +263,7 @@ look_done(struct news *n)
 static void
 look(struct news *n)
 {
-	struct ctx *cx = &n->cx[WORKER];
+	struct ctx *cx = &n->cx;
 
 	n->look_began = clock_mono_us();
 	cx->now = clock_ms();
@@ -316,7 +277,7 @@ look(struct news *n)
 	else
 		db_queue(cx, &n->typing, DB_ANY, &news_typing_all, P_I64(cx->now));
 	n->work = LOOK;
-	async_go(n->as[WORKER], cx);
+	async_go(n->as, cx);
 }
 
 static int
@@ -338,7 +299,7 @@ static void
 tell(struct news *n)
 {
 	char payload[WAKE_PAYLOAD_MAX + 1];
-	struct ctx *cx = &n->cx[WORKER];
+	struct ctx *cx = &n->cx;
 	size_t unique = 0, told;
 
 	qsort(n->tell, n->ntell, sizeof(*n->tell), key_cmp);
@@ -351,21 +312,21 @@ tell(struct news *n)
 	n->next_tell = clock_mono_ms() + n->conf->wake_interval_ms;
 	db_queue(cx, NULL, DB_NONE, &news_notify, P_TEXT(payload));
 	n->work = NOTIFY;
-	async_go(n->as[WORKER], cx);
+	async_go(n->as, cx);
 }
 
 static void
 setup(struct news *n)
 {
-	db_queue(&n->cx[WORKER], NULL, DB_NONE, &news_setup);
+	db_queue(&n->cx, NULL, DB_NONE, &news_setup);
 	n->work = SETUP;
-	async_go(n->as[WORKER], &n->cx[WORKER]);
+	async_go(n->as, &n->cx);
 }
 
 static void
 work_done(struct news *n)
 {
-	struct ctx *cx = &n->cx[WORKER];
+	struct ctx *cx = &n->cx;
 	enum work was = n->work;
 
 	n->work = NOTHING;
@@ -384,7 +345,7 @@ worker_step(struct news *n)
 	int64_t now = clock_mono_ms();
 	enum async_event ev;
 
-	while ((ev = async_step(n->as[WORKER])) != ASYNC_NOTHING) {
+	while ((ev = async_step(n->as)) != ASYNC_NOTHING) {
 		if (ev == ASYNC_DONE) {
 			work_done(n);
 		} else if (ev == ASYNC_LOST) {
@@ -392,7 +353,7 @@ worker_step(struct news *n)
 			n->work = NOTHING;
 		}
 	}
-	if (n->work != NOTHING || !async_idle(n->as[WORKER]))
+	if (n->work != NOTHING || !async_idle(n->as))
 		return;
 	if (!n->ready)
 		setup(n);
@@ -405,7 +366,8 @@ worker_step(struct news *n)
 void
 news_step(struct news *n)
 {
-	listener_step(n);
+	if (listener_step(n->ear))
+		n->next_look = 0;	/* for what was not heard before */
 	worker_step(n);
 	wake_ended(n);
 }

@@ -65,7 +65,7 @@ wake_payload_read(const char *payload, const char *own, int64_t *keys, size_t ma
 		if (kind == '\0')
 			break;
 		nid = strtoll(p + 1, &end, 10);
-		if (end > p + 1 && nid > 0 && nid < INT64_MAX / 2 && (kind == 'r' || kind == 'u'))
+		if (end > p + 1 && nid >= (kind == 'r') && nid < INT64_MAX / 2 && (kind == 'r' || kind == 'u'))
 			keys[n++] = kind == 'u' ? WAKE_USER(nid) : WAKE_ROOM(nid);
 		p = end + strcspn(end, " ");
 	}

@@ -19,6 +19,7 @@
  */
 #define WAKE_ROOM(nid)	((int64_t)((uint64_t)(nid) << 1))
 #define WAKE_USER(nid)	((int64_t)((uint64_t)(nid) << 1 | 1))
+#define WAKE_JOBS WAKE_USER(0)	/* no user: there is a job to be run (core/jobs/jobs.h) */
 #define WAKE_IS_USER(k)	(((k) & 1) != 0)
 #define WAKE_NID(k)	((k) >> 1)
 

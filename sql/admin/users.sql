@@ -117,7 +117,7 @@ BEGIN
 	END IF;
 	INSERT INTO job AS j (kind, key) VALUES ('deactivate', acc.usr::text)
 		ON CONFLICT (kind, key) DO UPDATE SET args = excluded.args, run_ts = 0, gen = j.gen + 1, attempts = 0;
-	PERFORM admin_wake_user(acc.usr);
+	PERFORM admin_wake_user(acc.usr), admin_wake_user(0);	-- 0: those who run jobs
 END $$;
 COMMENT ON FUNCTION admin.deactivate(text, boolean) IS
 	'Ends an account for ever: its sessions end, a job leaves its rooms. The name stays taken. erase: remembered as the wish to be forgotten; the profile is removed.';

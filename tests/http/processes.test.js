@@ -2,15 +2,15 @@
 "use strict";
 const { test, before, after, describe } = require("node:test");
 const assert = require("node:assert/strict");
-const { spawn } = require("node:child_process");
 const crypto = require("node:crypto");
 const fs = require("node:fs");
 const http = require("node:http");
 const https = require("node:https");
 const path = require("node:path");
-const { start, freePort, tempDir, top } = require("./lib/server.js");
+const { start, freePort } = require("./lib/server.js");
 const { login, request, register, waitFor, unique, enc, NO_NEWS } = require("./lib/client.js");
 const fastcgi = require("./lib/fastcgi.js");
+const { container: secondContainer } = require("./lib/container.js");
 const { startPostgres } = require("./lib/postgres.js");
 
 // ---- helpers
@@ -487,22 +487,7 @@ describe("containers", () => {
 	let server;
 	before(async () => { server = await startWithMetrics(); });
 	after(() => server?.stop());
-	async function container(settings = {}) {
-		const dir = tempDir("container");
-		const web = await freePort(), sync = await freePort(), login = await freePort(), metrics = `127.0.0.1:${await freePort()}`;
-		const log = fs.openSync(path.join(dir, "log"), "a");
-		const child = spawn(path.join(server.dir, "app/hearth"), ["serve"], {
-			stdio: ["ignore", log, log],
-			env: {
-				PATH: process.env.PATH, HEARTH_SERVER_NAME: server.name, HEARTH_DATABASE_URL: server.databaseUrl.replace("user=postgres", "user=hearth_worker"),
-				HEARTH_WEB_SOCKET: `tcp:127.0.0.1:${web}`, HEARTH_SYNC_SOCKET: `tcp:127.0.0.1:${sync}`, HEARTH_LOGIN_SOCKET: `tcp:127.0.0.1:${login}`, HEARTH_RUN_DIR: dir,
-				HEARTH_METRICS_LISTEN: metrics, HEARTH_SQL_DIR: path.join(top, "sql"), HEARTH_WEB_WORKERS: "2", HEARTH_SYNC_WORKERS: "1", HEARTH_RATE_LIMITS: "off", ...settings,
-			},
-		});
-		const c = { dir, web, sync, metrics, child, exited: new Promise((done) => child.once("exit", (code, signal) => done(signal ?? code))) };
-		await waitFor(async () => (await fastcgi.request(web, "GET", "/_hearth/health")).status === 200, { timeout: 30000, what: "the second container" });
-		return c;
-	}
+	const container = (settings) => secondContainer(server, settings);
 
 	test("a message in one wakes who waits in the other, both ways", async () => {
 		const c = await container();

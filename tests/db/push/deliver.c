@@ -1,0 +1,285 @@
+/* tests/db/push/deliver.c - who tells a gateway what: leases, what is worth telling, what comes of a call */
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/live/receipt.h"
+#include "core/push/deliver.h"
+#include "core/push/deliver_impl.h"
+#include "tests/db/push/world.h"
+
+/* A gateway that takes calls and never answers. */
+static const char *
+silent_gateway(struct arena *a)
+{
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t n = sizeof at;
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	cr_assert_eq(bind(fd, (struct sockaddr *)&at, n), 0);
+	cr_assert_eq(listen(fd, 20), 0);
+	cr_assert_eq(getsockname(fd, (struct sockaddr *)&at, &n), 0);
+	return arena_printf(a, "http://127.0.0.1:%d/_matrix/push/v1/notify", ntohs(at.sin_port));
+}
+
+struct worker {
+	struct ctx *cx;
+	struct http *http;
+	struct delivery *d;
+	struct push_counters n;
+};
+
+static struct worker *
+worker(void)
+{
+	struct worker *w = calloc(1, sizeof *w);
+
+	cr_assert_not_null(w);
+	w->cx = session();
+	w->cx->conf = push_conf();
+	w->http = http_new(push_conf());
+	w->d = delivery_new(w->cx, w->http, &w->n);
+	return w;
+}
+
+static size_t
+step(struct worker *w)
+{
+	delivery_step(w->d);
+	return delivery_running(w->d);
+}
+
+static void
+until_ended(struct worker *w)
+{
+	while (delivery_running(w->d) > 0)
+		http_wait(w->http, NULL, 0, 100);
+}
+
+/* Anna and bob in a room; bob has said something, and it waits for anna's pusher. */
+struct world {
+	struct ctx *a, *b, *job;
+	const char *room, *event;
+	long long pusher;
+};
+
+static struct world
+world(const char *url)
+{
+	struct world w = { user("anna"), user("bob"), session(), NULL, NULL, 0 };
+
+	w.room = make_room(w.b, "{\"preset\":\"public_chat\"}");
+	cr_assert_eq(join(w.a, w.room), M_OK);
+	look_all(w.job);
+	w.pusher = url ? pusher_at(w.a, "a", url) : pusher_of(w.a, "a");
+	w.event = say(w.b, w.room, "1");
+	look_all(w.job);
+	return w;
+}
+
+Test(push_deliver, one_of_two_workers_has_it_and_gives_it_back)
+{
+	struct world w = world(silent_gateway(session()->a));
+	struct worker *x = worker(), *y = worker();
+
+	cr_assert_eq(step(x), 1);
+	cr_assert_eq(step(y), 0);
+	cr_assert_eq(step(x), 1, "not twice by the same");
+	delivery_free(x->d);
+	cr_assert_eq(sql_int("SELECT count(*) FROM pusher WHERE lease_ts IS NULL AND due_ts IS NOT NULL AND failures = 0"), 1);
+	cr_assert_eq(step(y), 1);
+	cr_assert_str_eq(waiting(w.pusher), "1");
+}
+
+Test(push_deliver, a_lease_ends_and_who_comes_late_changes_nothing)
+{
+	struct world w = world(silent_gateway(session()->a));
+	struct worker *x = worker(), *y = worker();
+	long long lease;
+
+	cr_assert_eq(step(x), 1);
+	sql("UPDATE pusher SET lease_ts = 1");	/* x is taken for dead */
+	cr_assert_eq(step(y), 1);
+	lease = sql_int("SELECT lease_ts FROM pusher");
+	until_ended(x);				/* its call times out */
+	cr_assert_eq(sql_int("SELECT lease_ts FROM pusher WHERE failures = 0"), lease);
+	until_ended(y);
+	cr_assert_str_eq(sql("SELECT error FROM pusher WHERE failures = 1 AND lease_ts IS NULL"), "timeout");
+	cr_assert_str_eq(waiting(w.pusher), "1");
+}
+
+Test(push_deliver, failures_push_the_next_try_back)
+{
+	struct world w = world(NULL);
+	struct worker *x = worker();
+	long long last = 0;
+
+	for (int i = 1; i <= 14; i++) {
+		long long pause;
+
+		cr_assert_eq(step(x), 1);
+		until_ended(x);
+		cr_assert_eq(sql_int("SELECT failures FROM pusher"), i);
+		cr_assert_eq(step(x), 0, "not before its time");
+		pause = sql_int("SELECT due_ts - %lld FROM pusher", (long long)clock_ms());
+		cr_assert(pause > last || pause > 3500 * 1000LL, "%lld after %lld", pause, last);
+		cr_assert_leq(pause, 4600 * 1000LL);
+		last = pause;
+		sql("UPDATE pusher SET due_ts = 1");
+	}
+	cr_assert_eq(x->n.failed, 14);
+	cr_assert_str_eq(sql("SELECT error FROM pusher"), "no_connection");
+	cr_assert_str_eq(waiting(w.pusher), "1");
+}
+
+/* What tell_load() finds worth telling of anna's pusher, and how many were dropped. */
+static struct tell
+tell(struct world *w, int64_t *dropped)
+{
+	int64_t p = w->pusher;
+	struct tell *v;
+	size_t n;
+
+	session_next(w->job);
+	cr_assert_eq(tell_load(w->job, &p, 1, &v, &n, dropped), M_OK);
+	cr_assert_eq(n, 1);
+	return *v;
+}
+
+static void
+not_worth(struct world *w)
+{
+	int64_t dropped;
+
+	cr_assert_not(tell(w, &dropped).worth);
+	cr_assert_eq(dropped, 1);
+	cr_assert_str_eq(waiting(w->pusher), "");
+}
+
+Test(push_deliver, as_it_is_worth_telling)
+{
+	struct world w = world(NULL);
+	int64_t dropped;
+	struct tell t = tell(&w, &dropped);
+
+	cr_assert(t.worth);
+	cr_assert_eq(dropped, 0);
+	cr_assert_str_eq(t.what.id, w.event);
+	cr_assert_str_eq(t.what.room_id, w.room);
+	cr_assert_str_eq(t.what.sender, "@bob:localhost");
+	cr_assert_eq(t.what.unread, 1);
+	cr_assert_str_eq(t.user, "@anna:localhost");
+	cr_assert_str_eq(t.url, "http://127.0.0.1:1/_matrix/push/v1/notify");
+}
+
+Test(push_deliver, not_what_was_read)
+{
+	struct world w = world(NULL);
+	struct receipt read = { .kind = RECEIPT_READ, .event = w.event };
+
+	OK(w.a, TX_RW, receipt_set(w.a, w.room, &read, 1));
+	not_worth(&w);
+}
+
+Test(push_deliver, not_what_was_redacted)
+{
+	struct world w = world(NULL);
+	const struct txn none = { NULL, NULL };
+	const char *id;
+
+	OK(w.b, TX_RW, room_redact(w.b, w.room, w.event, json_new_obj(w.b->a), &none, &id));
+	not_worth(&w);
+}
+
+Test(push_deliver, not_of_a_room_that_was_left)
+{
+	struct world w = world(NULL);
+
+	cr_assert_eq(leave(w.a, w.room), M_OK);
+	not_worth(&w);
+}
+
+Test(push_deliver, not_to_a_locked_account)
+{
+	struct world w = world(NULL);
+
+	sql("UPDATE account SET locked = true WHERE localpart = 'anna'");
+	not_worth(&w);
+}
+
+Test(push_deliver, not_after_a_day)
+{
+	struct world w = world(NULL);
+
+	sql("UPDATE push SET ts = ts - 86400001");
+	not_worth(&w);
+}
+
+Test(push_deliver, of_very_many_the_newest_of_each_room_and_kind)
+{
+	struct world w = world(NULL);
+	const char *other = make_room(w.b, "{\"preset\":\"public_chat\"}");
+	struct ctx *c = user("carl");
+	int64_t dropped;
+
+	cr_assert_eq(join(w.a, other), M_OK);
+	cr_assert_eq(join(c, other), M_OK);	/* a group: quiet */
+	for (int i = 0; i < PUSH_WAITING_MAX - 3; i++)
+		say(w.b, w.room, "x");
+	say(w.b, other, "o1");
+	say(w.b, w.room, "last");
+	look_all(w.job);
+	cr_assert(tell(&w, &dropped).worth);
+	cr_assert_eq(dropped, 0, "as many as may wait");
+	say(w.b, other, "o2");
+	sql("UPDATE push SET sound = NULL, highlight = event = (SELECT min(event) FROM push) WHERE room = (SELECT nid FROM room WHERE id = '%s')", w.room);
+	look_all(w.job);
+	cr_assert(tell(&w, &dropped).worth);
+	cr_assert_str_eq(waiting(w.pusher), "1 last o2");
+}
+
+Test(push_deliver, what_came_while_it_was_told_is_told_next)
+{
+	struct world w = world(NULL);
+	struct worker *x = worker();
+
+	/* as if it was told: the push goes, and what came meanwhile stays due */
+	cr_assert_eq(step(x), 1);
+	say(w.b, w.room, "2");
+	look_all(w.job);
+	until_ended(x);
+	cr_assert_eq(sql_int("SELECT count(*) FROM pusher WHERE due_ts IS NOT NULL AND failures = 1"), 1);
+	cr_assert_str_eq(waiting(w.pusher), "1 2");
+}
+
+Test(push_deliver, a_badge_that_did_not_fall_is_not_told)
+{
+	struct world w = world(NULL);
+	struct worker *x = worker();
+
+	sql("DELETE FROM push; UPDATE pusher SET badge = true, unread = 1");	/* anna has one unread, and was told so */
+	cr_assert_eq(step(x), 0);
+	cr_assert_eq(sql_int("SELECT count(*) FROM pusher WHERE NOT badge AND due_ts IS NULL AND lease_ts IS NULL"), 1);
+	sql("UPDATE pusher SET badge = true, due_ts = 1, unread = 2");
+	cr_assert_eq(step(x), 1);
+	until_ended(x);
+	cr_assert_eq(sql_int("SELECT count(*) FROM pusher WHERE badge AND unread = 2"), 1, "it failed");
+	(void)w;
+}
+
+Test(push_deliver, the_administrator_sees_it)
+{
+	struct world w = world(NULL);
+	struct worker *x = worker();
+
+	step(x);
+	until_ended(x);
+	cr_assert_str_eq(sql("SELECT concat_ws(' ', user_id, device_id, app_id, gateway, waiting, failures, error, failing_since IS NOT NULL,"
+	    " next_try > now()) FROM admin.pushers"), "@anna:localhost DEV app http://127.0.0.1:1 1 1 no_connection t t");
+	cr_assert_eq(sql_int("SELECT count(*) FROM information_schema.columns WHERE table_schema = 'admin' AND table_name = 'pushers'"
+	    " AND column_name IN ('pushkey', 'data')"), 0);
+	sql("SELECT admin.logout('@anna:localhost')");
+	cr_assert_eq(sql_int("SELECT count(*) FROM push"), 0);
+	(void)w;
+}
