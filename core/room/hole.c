@@ -284,9 +284,7 @@ read_hole(struct fill *f, int64_t top_pos)
 	nid = db_i64(&r, 4);
 	if ((e = stored_load_nids(rc->cx, &rc->ap.room, &rc->events, &nid, 1)) != M_OK)
 		return e;
-	for (size_t i = 0; i < rc->events.n; i++)
-		if (rc->events.v[i]->nid == nid)
-			f->top = rc->events.v[i];
+	f->top = stored_of_nid(&rc->events, nid);
 	return M_OK;
 }
 

@@ -289,6 +289,24 @@ receive_allowed(struct receive *rc, const struct incoming *in, struct point befo
 }
 
 enum err
+receive_may_redact(struct receive *rc, const struct stored *redaction, const struct stored *target, bool *may)
+{
+	const struct incoming as = { .ev = redaction->ev };
+	struct view w;
+	struct auth_state st = { .get = view_get, .arg = &w };
+	enum err e;
+
+	view_keys(rc, &as, &w);
+	if ((e = find_create(rc)) != M_OK ||
+	    (e = view_read(rc, &w, redaction->before.ver >= 0 ? redaction->before : (struct point){ 0, rc->ap.room.state_ver })) != M_OK)
+		return e;
+	if (as.ev.rv->no_create_in_auth)
+		st.create = rc->create != NULL ? &rc->create->ev : NULL;
+	*may = event_redaction_applies(&st, &redaction->ev, &target->ev);
+	return M_OK;
+}
+
+enum err
 receive_cite(struct receive *rc, struct event_draft *d, struct point before)
 {
 	struct ctx *cx = rc->cx;

@@ -10,6 +10,11 @@ void receive_names(struct receive *rc, const struct incoming *in, size_t n);
 /* The sender's power, and the content of m.room.power_levels (NULL: none), in a state. One round trip. */
 enum err receive_power(struct receive *rc, const struct incoming *in, struct point before, int64_t *power, const struct json **levels);
 
+/* After an event was stored in the timeline: carries out redactions, finds relations that waited for it. Up to a few round trips. */
+enum err receive_relate(struct receive *rc, const struct stored *s);
+/* Does the redaction count (event_redaction_applies()), by the state before it? */
+enum err receive_may_redact(struct receive *rc, const struct stored *redaction, const struct stored *target, bool *may);
+
 /* For events that are made here on some of the ends: fills auth_ids of a draft; do the rules allow it? (M_FORBIDDEN) */
 enum err receive_cite(struct receive *rc, struct event_draft *d, struct point before);
 enum err receive_allowed(struct receive *rc, const struct incoming *in, struct point before);

@@ -350,6 +350,8 @@ receive_store(struct receive *rc, const struct incoming *in, struct stored *know
 		counts_write_event(&rc->ap, m);
 	stored_put(&rc->events, s);
 	*out = s;
+	if (at.room_pos != INT64_MIN && (e = receive_relate(rc, s)) != M_OK)
+		return e;
 	if (!fork || s->ev.state_key == NULL || before.ver < 0)
 		return M_OK;
 	const struct change own = { s->type_nid, s->key_nid, s->nid };

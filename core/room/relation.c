@@ -15,7 +15,7 @@ STMT(relation_insert,
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
 STMT(relation_thread_grow,
     "INSERT INTO thread AS t (root, room, n, latest_pos) VALUES ($1, $2, 1, $3)"
-    " ON CONFLICT (root) DO UPDATE SET n = t.n + 1, latest_pos = excluded.latest_pos");
+    " ON CONFLICT (root) DO UPDATE SET n = t.n + 1, latest_pos = greatest(t.latest_pos, excluded.latest_pos)");
 STMT(relation_thread_user,
     "INSERT INTO thread_user AS t (root, usr, n) VALUES ($1, $2, 1) ON CONFLICT (root, usr) DO UPDATE SET n = t.n + 1");
 STMT(relation_delete,

@@ -97,6 +97,15 @@ stored_put(struct stored_map *m, struct stored *s)
 	*slot = m->v[m->n++] = s;
 }
 
+struct stored *
+stored_of_nid(const struct stored_map *m, int64_t nid)
+{
+	for (size_t i = 0; i < m->n; i++)
+		if (m->v[i]->nid == nid)
+			return m->v[i];
+	return NULL;
+}
+
 static enum err
 take_all(struct ctx *cx, const struct room *room, struct stored_map *m, struct rows *r)
 {

@@ -41,6 +41,7 @@ struct stored_map {
 void stored_map_init(struct stored_map *m, struct arena *a);
 struct stored *stored_find(const struct stored_map *m, const char *id);	/* NULL: not in it */
 void stored_put(struct stored_map *m, struct stored *s);
+struct stored *stored_of_nid(const struct stored_map *m, int64_t nid);	/* looks at all */
 
 /* Adds those of some events that are stored and not in the map yet. One round trip, none when all are. */
 enum err stored_load(struct ctx *cx, const struct room *room, struct stored_map *m, const char *const *ids, size_t n);

@@ -310,6 +310,46 @@ not_for_him(struct ctx *cx, struct remote *rm)
 }
 Test(room_forks, what_is_not_for_the_reader) { IN(not_for_him, "2", "10", "12"); }
 
+/* ---- what events say about others, in any order */
+
+static const char *
+body_of(struct remote *rm, const char *name)
+{
+	return sql("SELECT coalesce(content::json ->> 'body', CASE WHEN redacted_by IS NOT NULL THEN 'redacted' END) FROM event WHERE id = '%s'",
+	    remote_id(rm, name));
+}
+
+static const char *
+redacts(struct remote *rm, const char *name)
+{
+	return arena_printf(rm->d.cx.a, "{\"redacts\":\"%s\"}", remote_id(rm, name));
+}
+
+static void
+about_others(struct ctx *cx, struct remote *rm)
+{
+	struct arena *a = rm->d.cx.a;
+
+	enter_after(cx, rm, NULL);
+	send_messages(rm, "A", 4, NULL);
+	remote_send(rm, "mine", "@carol:third", MSG, NULL, "{\"body\":\"mine\"}", NULL);
+	/* One by who may, one by its own sender, one by who may not; before and after the message is known. */
+	remote_send(rm, "R1", "@alice:remote", "m.room.redaction", NULL, redacts(rm, "mine"), "A4");
+	remote_send(rm, "R2", "@carol:third", "m.room.redaction", NULL, redacts(rm, "A1"), "A4");
+	remote_send(rm, "R3", "@bob:remote", "m.room.redaction", NULL, redacts(rm, "A2"), "A4");
+	remote_send(rm, "reply", "@bob:remote", MSG, NULL,
+	    arena_printf(a, "{\"body\":\"r\",\"m.relates_to\":{\"rel_type\":\"m.thread\",\"event_id\":\"%s\"}}", remote_id(rm, "mine")), "A4");
+	deliver_all(cx, rm, "A1 A2 A3 A4 R1 R2 R3 reply");
+	cr_expect_str_eq(body_of(rm, "A1"), "A1", "carol may not redact what alice said");
+	cr_expect_str_eq(body_of(rm, "A2"), "redacted", "bob's server is alice's");
+	cr_expect_eq(sql_int("SELECT count(*) FROM thread"), 0);
+	deliver_all(cx, rm, "mine");
+	cr_expect_str_eq(body_of(rm, "mine"), "redacted", "the redaction waited");
+	cr_expect_eq(sql_int("SELECT n FROM thread"), 1, "and so did the answer");
+	cr_expect_eq(sql_int("SELECT count(*) FROM event_relation WHERE target IS NULL"), 0);
+}
+Test(room_forks, redactions_and_relations_in_any_order) { IN(about_others, "11", "12"); }
+
 /* ---- our own events on several ends */
 
 static void

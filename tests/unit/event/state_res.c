@@ -881,5 +881,7 @@ random_room(const char *version, uint64_t seed)
 Test(state_res, random_rooms_of_version_1) { RANDOM("1", 60); }
 Test(state_res, random_rooms_of_version_2) { RANDOM("2", 60); }
 Test(state_res, random_rooms_of_version_6) { RANDOM("6", 60); }
+Test(state_res, random_rooms_of_version_8) { RANDOM("8", 30); }
+Test(state_res, random_rooms_of_version_10) { RANDOM("10", 30); }
 Test(state_res, random_rooms_of_version_11) { RANDOM("11", 60); }
 Test(state_res, random_rooms_of_version_12) { RANDOM("12", 100); }
