@@ -190,15 +190,18 @@ account_set_password(struct ctx *cx, int64_t usr, const char *hash)
 
 /* ---- credentials */
 
-/* Where `medium` and `address` stand: an e-mail address may be somebody's. */
-static void
+/* Where `medium` and `address` stand: an e-mail address may be somebody's, a phone number nobody's here. */
+static enum err
 third_party_read(struct ctx *cx, const struct json *in, struct credentials *out)
 {
 	const char *medium = json_get_str(in, "medium"), *address = json_get_str(in, "address");
 
 	out->third_party = true;
+	if (medium != NULL && strcmp(medium, "msisdn") == 0)
+		return fail(cx, M_THREEPID_MEDIUM_NOT_SUPPORTED, "nobody has a phone number here");
 	if (medium != NULL && address != NULL && strcmp(medium, "email") == 0)
 		out->email = email_canonical(cx->a, address);
+	return M_OK;
 }
 
 /* Third-party identifiers must be told from a missing user (403, not 400), also those that nobody can have here. */
@@ -208,6 +211,7 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 	struct json *id = json_get(body, "identifier");
 	const struct json *named_in = NULL;	/* the object whose `user` it is */
 	const char *type;
+	enum err e = M_OK;
 
 	memset(out, 0, sizeof *out);
 	if (id != NULL && id->type != JSON_NULL) {
@@ -215,15 +219,19 @@ credentials_read(struct ctx *cx, const struct json *body, struct credentials *ou
 			return fail(cx, M_BAD_JSON, "identifier has no type");
 		if (strcmp(type, "m.id.user") == 0)
 			named_in = id;
-		else if (strcmp(type, "m.id.thirdparty") == 0 || strcmp(type, "m.id.phone") == 0)
-			third_party_read(cx, id, out);
+		else if (strcmp(type, "m.id.thirdparty") == 0)
+			e = third_party_read(cx, id, out);
+		else if (strcmp(type, "m.id.phone") == 0)
+			return fail(cx, M_THREEPID_MEDIUM_NOT_SUPPORTED, "nobody has a phone number here");
 		else
 			return fail(cx, E_BAD_REQUEST, "unknown type of identifier");
 	} else if (json_get(body, "medium") != NULL && json_get(body, "address") != NULL) {
-		third_party_read(cx, body, out);
+		e = third_party_read(cx, body, out);
 	} else {
 		named_in = body;
 	}
+	if (e != M_OK)
+		return e;
 	if (!out->third_party && json_get(named_in, "user") == NULL)
 		return fail(cx, M_MISSING_PARAM, "who? `identifier` with a user is missing");
 	if (!out->third_party && (out->name = json_get_esc(cx->a, named_in, "user")) == NULL)

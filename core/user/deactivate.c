@@ -19,8 +19,7 @@ account_deactivate(struct ctx *cx, const struct uia *u, bool erase)
 
 	db_begin(cx, TX_RW);
 	db_queue(cx, NULL, DB_NONE, &deactivate_account, P_I64(cx->user_nid), P_I64(cx->now), P_BOOL(erase));
-	if (erase)
-		db_queue(cx, NULL, DB_NONE, &deactivate_profile, P_I64(cx->user_nid));
+	db_queue(cx, NULL, DB_NONE, &deactivate_profile, P_I64(cx->user_nid));
 	threepid_delete_all(cx, cx->user_nid);
 	job_add(cx, "deactivate", arena_printf(cx->a, "%lld", (long long)cx->user_nid), NULL, 0);
 	if ((e = uia_finish(cx, u, "")) == M_OK && (e = session_close_all(cx, cx->user_nid, 0)) == M_OK)

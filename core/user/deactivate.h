@@ -11,7 +11,7 @@
 #include "core/ctx.h"
 #include "core/user/uia.h"
 
-/* cx->user's, as authorized by u. erase is remembered, and what he showed of himself is removed. Own transaction: none may be open. */
+/* cx->user's, as authorized by u. What he showed of himself goes; erase is remembered. Own transaction: none may be open. */
 enum err account_deactivate(struct ctx *cx, const struct uia *u, bool erase);
 
 #endif

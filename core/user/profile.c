@@ -25,8 +25,9 @@ STMT(profile_select_member,
 /* The lock on the account's row: the limit on the sum holds also for two writers of two fields. */
 STMT(profile_lock, "SELECT 1 FROM account WHERE usr = $1 FOR NO KEY UPDATE");
 STMT(profile_hold_row, "SELECT 1 FROM account WHERE usr = $1 FOR SHARE");
+/* Not of an account that ended while we waited for its row. */
 STMT(profile_upsert,
-    "INSERT INTO profile (usr, key, value) VALUES ($1, $2, $3) ON CONFLICT (usr, key) DO UPDATE SET value = excluded.value");
+    "INSERT INTO profile (usr, key, value) SELECT usr, $2, $3 FROM account WHERE usr = $1 AND deactivated_ts IS NULL ON CONFLICT (usr, key) DO UPDATE SET value = excluded.value");
 STMT(profile_delete, "DELETE FROM profile WHERE usr = $1 AND key = $2");
 STMT(profile_size,	/* of {"key":value,...} */
     "SELECT 1 + coalesce(sum(octet_length(key) + octet_length(value) + 4), 1) FROM profile WHERE usr = $1");

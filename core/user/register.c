@@ -148,10 +148,21 @@ create_committed(struct ctx *cx, const struct registration *r, const struct uia 
 	return M_OK;
 }
 
+/* By giving it again; or by the session that was begun with it and made the account. */
+static bool
+knows_password(struct ctx *cx, const struct registration *r, const struct account *acc)
+{
+	if (acc->password_hash == NULL)
+		return true;
+	if (r->password != NULL)
+		return gated_password_check(cx, r->password, acc->password_hash);
+	return r->password_hash != NULL && strcmp(r->password_hash, acc->password_hash) == 0;
+}
+
 /*
  * The answer to the request that made the account was lost: the same session with the same parameters gets
- * another one, as a new login. The password is asked for again, because it is no part of what the session remembers: who
- * gave somebody else the session to register with shall not follow him in.
+ * another one, as a new login. The password must be known, for it is no part of the parameters: who gave somebody else
+ * the session to register with shall not follow him in.
  */
 static enum err
 answer_again(struct ctx *cx, const struct registration *r, const char *localpart, struct session *out)
@@ -162,8 +173,7 @@ answer_again(struct ctx *cx, const struct registration *r, const char *localpart
 	*out = (struct session){ 0 };
 	if ((e = account_find(cx, localpart, &acc)) != M_OK)
 		return e;
-	if (acc.deactivated || acc.locked || (acc.password_hash != NULL &&
-	    (r->password == NULL || !gated_password_check(cx, r->password, acc.password_hash))))
+	if (acc.deactivated || acc.locked || !knows_password(cx, r, &acc))
 		return fail(cx, M_USER_IN_USE, "this user name is taken");
 	out->user = acc.user;
 	out->user_nid = acc.nid;

@@ -112,15 +112,13 @@ BEGIN
 		erased = a.erased OR deactivate.erase WHERE a.usr = acc.usr;
 	DELETE FROM device d WHERE d.usr = acc.usr;
 	DELETE FROM threepid t WHERE t.usr = acc.usr;
-	IF erase THEN
-		DELETE FROM profile p WHERE p.usr = acc.usr;
-	END IF;
+	DELETE FROM profile p WHERE p.usr = acc.usr;
 	INSERT INTO job AS j (kind, key) VALUES ('deactivate', acc.usr::text)
 		ON CONFLICT (kind, key) DO UPDATE SET args = excluded.args, run_ts = 0, gen = j.gen + 1, attempts = 0;
 	PERFORM admin_wake_user(acc.usr), admin_wake_user(0);	-- 0: those who run jobs
 END $$;
 COMMENT ON FUNCTION admin.deactivate(text, boolean) IS
-	'Ends an account for ever: its sessions end, a job leaves its rooms. The name stays taken. erase: remembered as the wish to be forgotten; the profile is removed.';
+	'Ends an account for ever: its sessions end, a job leaves its rooms. The name stays taken, the profile goes. erase: remembered as the wish to be forgotten.';
 
 CREATE OR REPLACE FUNCTION admin.create_registration_token(token text DEFAULT NULL, uses integer DEFAULT NULL,
 	valid_for interval DEFAULT NULL) RETURNS text

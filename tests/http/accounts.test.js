@@ -130,6 +130,9 @@ describe("login", () => {
 		await anyone.fails(403, "M_FORBIDDEN", "POST", `${V3}/login`, body({ user: `@${alice.name}:elsewhere.example` }));
 		await anyone.fails(403, "M_FORBIDDEN", "POST", `${V3}/login`, body({ medium: "email", address: "a@b.example" }));
 		await anyone.fails(403, "M_FORBIDDEN", "POST", `${V3}/login`, body({ identifier: { type: "m.id.thirdparty", medium: "email", address: "a@b.example" } }));
+		for (const phone of [{ identifier: { type: "m.id.phone", country: "GB", phone: "07700900001" } }, { medium: "msisdn", address: "447700900001" },
+			{ identifier: { type: "m.id.thirdparty", medium: "msisdn", address: "447700900001" } }])
+			await anyone.fails(400, "M_THREEPID_MEDIUM_NOT_SUPPORTED", "POST", `${V3}/login`, body(phone));
 		await anyone.fails(400, "M_UNKNOWN", "POST", `${V3}/login`, { ...body({ user: alice.name }), type: "m.login.nonsense" });
 		await anyone.fails(400, "M_MISSING_PARAM", "POST", `${V3}/login`, { password: "x" });
 		await anyone.fails(400, "M_MISSING_PARAM", "POST", `${V3}/login`, body({}));
