@@ -130,15 +130,14 @@ take_list(struct ctx *cx, struct rows *r, struct list *l, int64_t *last)
 	}
 }
 
-/* As an open array's elements, with all that belongs to them. */
+/* As an open array's elements. */
 static enum err
-write_list(struct ctx *cx, struct list *l, struct json_out *o)
+write_events(struct ctx *cx, struct list *l, struct json_out *o)
 {
 	const char **txn = arena_calloc(cx->a, l->n + 1, sizeof *txn);
 	enum err e;
 
-	if ((e = read_bundle(cx, &l->acc, &l->vis, &l->ignored, l->ev, l->n)) != M_OK ||
-	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, l->ev, l->n, txn)) != M_OK)
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, l->ev, l->n, txn)) != M_OK)
 		return e;
 	for (size_t i = 0; i < l->n; i++)
 		room_event_write(o, NULL, &l->ev[i], l->acc.id, cx->now, visibility_membership(cx->a, &l->vis, &l->ev[i]), txn[i]);
@@ -166,7 +165,7 @@ relations_list(struct ctx *cx, const char *room, const char *event_id, const str
 	take_list(cx, &r, &l, &last);
 	json_obj(o, NULL);
 	json_arr(o, "chunk");
-	if ((e = write_list(cx, &l, o)) != M_OK)
+	if ((e = read_bundle(cx, &l.acc, &l.vis, &l.ignored, l.ev, l.n)) != M_OK || (e = write_events(cx, &l, o)) != M_OK)
 		return e;
 	json_end(o);
 	if (r.n > l.limit)
@@ -244,8 +243,8 @@ threads_list(struct ctx *cx, const char *room, bool participated, const char *fr
 	l.n = k;
 	json_obj(o, NULL);
 	json_arr(o, "chunk");
-	for (size_t i = 0; i < l.n; i++)
-		room_event_write(o, NULL, &l.ev[i], l.acc.id, cx->now, visibility_membership(cx->a, &l.vis, &l.ev[i]), NULL);
+	if ((e = write_events(cx, &l, o)) != M_OK)
+		return e;
 	json_end(o);
 	if (r.n > l.limit)
 		json_str(o, "next_batch", room_token(cx->a, last - 1));

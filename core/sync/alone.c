@@ -201,6 +201,23 @@ find_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
 	return add_rooms(run, q, c);
 }
 
+/* One room, whether its user is in it or not, and nothing else. */
+static enum err
+peek_changes(struct sync_run *run, struct sync_req *q, struct changes *c)
+{
+	struct rows ignored = { 0 };
+	enum err e;
+
+	*c = (struct changes){ 0 };
+	add_room(run->cx->a, c, q->w->rooms[0]);
+	if (q->ignored_known)
+		return M_OK;
+	ignored_queue(run->cx, &ignored, &q->w->user_nid, 1);
+	if ((e = db_run(run->cx)) == M_OK)
+		ignored_take(run, &ignored, q);
+	return e;
+}
+
 /* ---- jobs */
 
 /*
@@ -360,7 +377,7 @@ want_room(const struct sync_req *q, const struct sync_job *j, struct sync_room *
 
 	*m = (struct sync_room){ .nid = j->room_nid, .lo = lo, .top = INT64_MAX, .heroes_lo = j->full ? INT64_MIN : lo,
 	    .clock = INT64_MAX };
-	if (j->section == SECT_JOIN)
+	if (j->section == SECT_JOIN && q->w->kind != SYNC_PEEK)
 		live_want(m, q, j->fresh || q->initial);
 	if (!has_timeline(j))
 		return;
@@ -398,7 +415,7 @@ piece_load(struct piece *p)
 
 	for (i = 0; i < p->n; i++) {
 		want_room(q, &p->jobs[i], &p->rooms[i]);
-		if (has_timeline(&p->jobs[i]) && (p->jobs[i].fresh || p->jobs[i].section == SECT_LEAVE)) {
+		if (has_timeline(&p->jobs[i]) && (p->jobs[i].fresh || q->w->kind == SYNC_PEEK || p->jobs[i].section == SECT_LEAVE)) {
 			p->some[nvis] = &p->jobs[i];
 			users[nvis] = q->w->user_nid;
 			vrooms[nvis++] = p->jobs[i].room_nid;
@@ -586,14 +603,15 @@ sync_alone(struct sync_run *run, struct sync_req *q)
 {
 	const char *next = q->w->next;
 	int64_t seen = q->w->seen;
+	bool peek = q->w->kind == SYNC_PEEK;
 	struct changes c;
 	size_t i, n;
 	enum err e;
 
-	if ((e = find_changes(run, q, &c)) != M_OK)
+	if ((e = peek ? peek_changes(run, q, &c) : find_changes(run, q, &c)) != M_OK)
 		return e;
 	make_jobs(run->cx->a, q, &c);
-	if ((e = data_of_new_rooms(run->cx, q)) != M_OK || (e = presence_alone(run, q)) != M_OK)
+	if (!peek && ((e = data_of_new_rooms(run->cx, q)) != M_OK || (e = presence_alone(run, q)) != M_OK))
 		return e;
 	answer_open(run, q);
 	for (i = 0; i < q->njobs && e == M_OK; i += n) {

@@ -5,6 +5,7 @@
  * invitations, receipts, typing, presence, account data. Where more is new than a timeline holds (FILTER_LIMIT_MAX) the
  * oldest are left out: clients of this stream cannot be told of gaps.
  */
+#include "core/room/access.h"
 #include "core/sync/impl.h"
 
 void
@@ -111,5 +112,26 @@ sync_now(struct ctx *cx, const char **token)
 		return e;
 	}
 	*token = token_encode(cx->a, &p);
+	return M_OK;
+}
+
+enum err
+sync_peek(struct ctx *cx, const char *room, struct sync_wait *w)
+{
+	int64_t *nid = arena_alloc(cx->a, sizeof *nid);
+	struct room_access acc;
+	enum err e;
+
+	db_begin(cx, TX_RO);
+	if ((e = access_open(cx, room, &acc)) == M_OK && acc.top < acc.last_room_pos)	/* he has left it */
+		e = fail(cx, M_FORBIDDEN, "you are not in this room");
+	if (e != M_OK || (e = db_commit(cx)) != M_OK) {
+		db_rollback(cx);
+		return e;
+	}
+	*nid = acc.room;
+	w->kind = SYNC_PEEK;
+	w->rooms = nid;
+	w->nrooms = 1;
 	return M_OK;
 }

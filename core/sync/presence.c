@@ -280,6 +280,8 @@ presence_events(struct sync_run *run, struct sync_req *q)
 		json_esc(&q->o, "sender", q->presence[i].user);
 		json_obj(&q->o, "content");
 		presence_write(&q->o, &q->presence[i], run->now.clock);
+		if (q->w->kind != SYNC_NEW)	/* where clients of then looked for it */
+			json_esc(&q->o, "user_id", q->presence[i].user);
 		json_end(&q->o);
 		json_end(&q->o);
 		q->news = true;

@@ -117,6 +117,13 @@ take_joined(struct ring *g, struct rows *r, const int64_t *users, size_t n)
 	}
 }
 
+/* Its rooms are those that its user has joined, as of its last computation. */
+static bool
+tells_joined(const struct sync_wait *w)
+{
+	return w->nrooms > 0 && w->kind != SYNC_PEEK;
+}
+
 /* Asks for the joined rooms of users whom neither the ring nor their request knows. */
 static size_t
 queue_joined(struct sync_run *run, struct rows *r, struct sync_req **q, size_t n, int64_t *users, bool seedable)
@@ -125,7 +132,7 @@ queue_joined(struct sync_run *run, struct rows *r, struct sync_req **q, size_t n
 
 	*r = (struct rows){ 0 };
 	for (i = 0; i < n; i++)
-		if (q[i]->err == M_OK && !q[i]->initial && !(seedable && q[i]->w->nrooms > 0) &&
+		if (q[i]->err == M_OK && !q[i]->initial && !(seedable && tells_joined(q[i]->w)) &&
 		    !ring_user(run->ring, q[i]->w->user_nid))
 			users[k++] = q[i]->w->user_nid;
 	if (k > 0)
@@ -142,7 +149,7 @@ know_users(struct sync_run *run, struct sync_req **q, size_t n, int64_t *users)
 	enum err e;
 
 	for (i = 0; i < n; i++)
-		if (q[i]->err == M_OK && !q[i]->initial && q[i]->covered && q[i]->w->nrooms > 0 &&
+		if (q[i]->err == M_OK && !q[i]->initial && q[i]->covered && tells_joined(q[i]->w) &&
 		    !ring_user(run->ring, q[i]->w->user_nid))
 			ring_user_seed(run->ring, q[i]->w->user_nid, q[i]->w->rooms, q[i]->w->nrooms, &q[i]->since);
 	k = queue_joined(run, &r, q, n, users, false);
@@ -268,6 +275,12 @@ classify(struct sync_run *run, struct sync_req *q)
 	}
 	if (u->reader)
 		q->reader = push_reader_copy(a, u->reader);
+	if (q->w->kind == SYNC_PEEK) {
+		q->joined = arena_alloc(a, sizeof *q->joined);
+		*q->joined = q->w->rooms[0];
+		q->njoined = 1;
+		return;
+	}
 	if (!q->covered)
 		return;
 	look_into_ring(run, q);

@@ -10,7 +10,9 @@
 #include "core/base/json.h"
 #include "core/ctx.h"
 
-enum sync_kind { SYNC_NEW, SYNC_EVENTS /* GET /events */, SYNC_INITIAL /* GET /initialSync */ };
+enum sync_kind {
+	SYNC_NEW, SYNC_EVENTS /* GET /events */, SYNC_INITIAL /* GET /initialSync */, SYNC_PEEK, /* GET /events of one room: rooms is that one */
+};
 
 /*
  * What a waiting request is: all that is needed to compute it again, in any
@@ -40,6 +42,12 @@ enum err sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_
 bool sync_wait_heavy(struct arena *a, const struct sync_wait *w);
 /* A snapshot at mono (CLOCK_MONOTONIC ms) ended at xmax. */
 void sync_wait_note(int64_t xmax, int64_t mono);
+
+/*
+ * Makes w, which has its since and filter, a stream of one room that its user need not be in ("Room Previews").
+ * M_FORBIDDEN: he may not look into it. In a transaction of its own.
+ */
+enum err sync_peek(struct ctx *cx, const char *room, struct sync_wait *w);
 
 /* The present position, for a stream that begins now. In a transaction of its own. */
 enum err sync_now(struct ctx *cx, const char **token);

@@ -54,7 +54,7 @@ cl_room_initial_sync(struct req *r)
 	int64_t limit;
 	enum err e;
 
-	if ((e = req_query_int(r, "limit", 1, INT64_MAX, READ_LIMIT, &limit)) != M_OK)
+	if ((e = req_query_int(r, "limit", 0, INT64_MAX, READ_LIMIT, &limit)) != M_OK)
 		return e;
 	return read_initial(&r->cx, req_param(r, "roomId"), limit, &r->out);
 }

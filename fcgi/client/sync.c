@@ -90,17 +90,21 @@ cl_sync(struct req *r)
 static enum err
 read_from(struct req *r, struct sync_wait *w)
 {
-	if (req_query(r, "room_id"))
-		return fail(&r->cx, M_FORBIDDEN, "rooms cannot be previewed by this stream");
+	if (r->cx.guest && !req_query(r, "room_id"))
+		return fail(&r->cx, M_GUEST_ACCESS_FORBIDDEN, "guests may ask for the events of one room only");
 	w->since = query_raw(r, "from");
 	return w->since ? M_OK : sync_now(&r->cx, &w->since);
 }
 
-/* GET /_matrix/client/v3/events: deprecated, but there. It begins now when there is no token. */
+/*
+ * GET /_matrix/client/v3/events: deprecated, but there. It begins now when there is no token. With room_id it previews one room
+ * ("Room Previews").
+ */
 enum err
 cl_get_events(struct req *r)
 {
 	struct sync_wait *w = arena_zalloc(r->cx.a, sizeof *w);
+	const char *room = req_query(r, "room_id");
 	int64_t timeout;
 	enum err e;
 
@@ -111,7 +115,7 @@ cl_get_events(struct req *r)
 	w->kind = SYNC_EVENTS;
 	w->filter = "{\"room\":{\"timeline\":{\"limit\":100}}}";
 	who_waits(r, w, timeout);
-	if ((e = sync_check(&r->cx, w)) != M_OK)
+	if ((e = sync_check(&r->cx, w)) != M_OK || (room != NULL && (e = sync_peek(&r->cx, room, w)) != M_OK))
 		return e;
 	presence_synced(&r->cx, PRESENCE_ONLINE, false, timeout);
 	r->wait = w;

@@ -81,3 +81,40 @@ describe("one event", () => {
 		await alice.fails(404, "M_NOT_FOUND", "GET", `${V3}/events/${enc("$none")}`);
 	});
 });
+
+describe("previews", () => {
+	const peek = (who, room, from, timeout = 0) => who.ok("GET", `${V3}/events?room_id=${enc(room)}&timeout=${timeout}${from ? `&from=${enc(from)}` : ""}`);
+	const open = { preset: "public_chat", initial_state: [{ type: "m.room.history_visibility", content: { history_visibility: "world_readable" } }] };
+
+	test("the events of a world-readable room, also for who is not in it, and nothing of other rooms", async () => {
+		const [room, other] = [await alice.createRoom(open), await bob.createRoom({})];
+		const { end } = await peek(bob, room);
+		await bob.send(other, "elsewhere");
+		const one = await alice.send(room, "one");
+		const first = await peek(bob, room, end, 5000);
+		assert.deepEqual(first.chunk.map((e) => [e.event_id, e.room_id, e.unsigned.membership]), [[one, room, "leave"]]);
+		const waits = peek(bob, room, first.end, 10000);
+		await bob.send(other, "again");
+		const two = await alice.send(room, "two");
+		const second = await waits;
+		assert.deepEqual(second.chunk.map((e) => e.event_id), [two]);
+		assert.deepEqual((await peek(bob, room, second.end)).chunk, []);
+		// what comes after the room was closed is not for him; his own syncs go on as ever
+		await alice.setState(room, "m.room.history_visibility", { history_visibility: "shared" });
+		await alice.send(room, "three");
+		await bob.fails(403, "M_FORBIDDEN", "GET", `${V3}/events?room_id=${enc(room)}&from=${enc(second.end)}&timeout=0`);
+		assert.equal((await bob.sync({ since: null })).rooms.join[room], undefined);
+		await bob.send(other, "last");
+		assert.ok((await bob.syncUntil((s) => s.rooms?.join?.[other])));
+	});
+
+	test("not of rooms that are not for him", async () => {
+		const room = await alice.createRoom({ preset: "public_chat" });
+		await bob.fails(403, "M_FORBIDDEN", "GET", `${V3}/events?room_id=${enc(room)}&timeout=0`);
+		await bob.fails(403, "M_FORBIDDEN", "GET", `${V3}/events?room_id=${enc("!none:localhost")}&timeout=0`);
+		await bob.join(room);
+		const { end } = await peek(bob, room);
+		const id = await alice.send(room, "for members");
+		assert.deepEqual((await peek(bob, room, end, 5000)).chunk.map((e) => e.event_id), [id]);
+	});
+});
