@@ -1,9 +1,22 @@
 /* core/room/render.c - see render.h. */
 #include "core/room/render.h"
-#include "core/room/names.h"
+
 #include <errno.h>
 
+#include "core/room/names.h"
+
 STMT(render_txn_ids, "SELECT event, txn_id FROM txn WHERE device = $1 AND event = ANY($2)");
+
+_Static_assert(NAME_WELL_KNOWN > 28, "ROOM_EVENT_COLS leaves out the names 0 to 28");
+
+/* A name that ROOM_EVENT_COLS may have left out. */
+static const char *
+name_of(const struct rows *r, int col, int64_t nid, int64_t sender)
+{
+	if (!db_null(r, col) || nid < 0)
+		return db_text(r, col);
+	return nid == sender ? db_text(r, 14) : name_well_known(nid);
+}
 
 void
 room_event_read(const struct rows *r, struct room_event *ev)
@@ -14,13 +27,15 @@ room_event_read(const struct rows *r, struct room_event *ev)
 		.nid = db_i64(r, 0), .room = db_i64(r, 1), .pos = db_i64(r, 2), .room_pos = db_i64(r, 3), .ts = db_i64(r, 4),
 		.ver = db_null(r, 5) ? -1 : db_i64(r, 5), .at_ver = db_null(r, 6) ? -1 : db_i64(r, 6),
 		.line = (int)db_i64(r, 7), .flags = (int)db_i64(r, 8), .type_nid = db_i64(r, 9), .sender_nid = db_i64(r, 10),
-		.key_nid = db_null(r, 11) ? -1 : db_i64(r, 11), .id = db_text(r, 12), .type = db_text(r, 13),
-		.sender = db_text(r, 14), .state_key = db_text(r, 15), .content = db_text(r, 16), .pdu = db_text(r, 17),
+		.key_nid = db_null(r, 11) ? -1 : db_i64(r, 11), .id = db_text(r, 12), .sender = db_text(r, 14),
+		.content = db_text(r, 16), .pdu = db_text(r, 17),
 		.prev = db_null(r, 18) ? NULL : db_texts(r, 18, &n), .because = db_null(r, 19) ? NULL : db_texts(r, 19, &n),
 		.related = db_bool(r, 20),
 	};
 	if (!db_null(r, 21))
 		ev->path = db_i64s(r, 21, &ev->npath);
+	ev->type = name_of(r, 13, ev->type_nid, -1);
+	ev->state_key = name_of(r, 15, ev->key_nid, ev->sender_nid);
 }
 
 static struct json *

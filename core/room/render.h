@@ -32,11 +32,13 @@ enum {
 	EV_REJECTED = 1, EV_SOFT_FAILED = 2, EV_OUTLIER = 4, EV_VERBATIM = 8 /* content holds the whole PDU */, EV_REDACTED = 16,
 };
 
+/* Names that the code has, or that the row has already, are not looked up: for most events that leaves one of three. */
 #define ROOM_EVENT_NCOLS 22
 #define ROOM_EVENT_COLS							\
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
-	"(SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender), "	\
-	"(SELECT body FROM name WHERE nid = e.state_key), e.content, e.pdu, "	\
+	"CASE WHEN e.type > 28 THEN (SELECT body FROM name WHERE nid = e.type) END, (SELECT body FROM name WHERE nid = e.sender), "	\
+	"CASE WHEN e.state_key > 28 AND e.state_key <> e.sender THEN (SELECT body FROM name WHERE nid = e.state_key) END, "	\
+	"e.content, e.pdu, "							\
 	"(SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state), "	\
 	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
 	" FROM event r WHERE r.nid = e.redacted_by), "		\
