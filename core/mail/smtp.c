@@ -48,26 +48,34 @@ set_server(CURL *c, struct ctx *cx)
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, CONNECT_MAX_S);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT, (long)SMTP_MAX_S);
 	curl_easy_setopt(c, CURLOPT_USE_SSL, tls[conf->smtp_tls]);
+	if (conf->smtp_tls == TLS_TRY) {
+		/* Whoever could show a false certificate could as well hide that there is TLS. */
+		curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 0L);
+		curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 0L);
+	}
 	if (*conf->smtp_user != '\0') {
 		curl_easy_setopt(c, CURLOPT_USERNAME, conf->smtp_user);
 		curl_easy_setopt(c, CURLOPT_PASSWORD, conf->smtp_password);
 	}
 }
 
-/* The mail server's last word: 5xx about this mail is for ever, about ourselves (TLS, log-in) it is a setting to be mended. */
+/* What the mail server says of one mail (5xx is for ever), or what stands in the way of all of them. */
 static enum smtp_result
 judge(CURLcode rc, long response)
 {
 	switch (rc) {
 	case CURLE_OK:
 		return SMTP_SENT;
-	case CURLE_SEND_ERROR:		/* MAIL FROM or RCPT TO was answered by an error */
-	case CURLE_RECV_ERROR:
-	case CURLE_WEIRD_SERVER_REPLY:	/* the message was */
-	case CURLE_QUOTE_ERROR:
-		return response >= 550 && response <= 554 ? SMTP_REFUSED : SMTP_FAILED;
-	default:
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_CONNECT:
+	case CURLE_OPERATION_TIMEDOUT:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_USE_SSL_FAILED:
+	case CURLE_LOGIN_DENIED:
 		return SMTP_UNREACHABLE;
+	default:
+		return response >= 550 && response <= 554 ? SMTP_REFUSED : SMTP_FAILED;
 	}
 }
 

@@ -13,6 +13,7 @@
 
 /* A lost answer is asked for again within minutes; whoever learns of an old session must get nothing by it. */
 #define REPLAY_MS (15LL * 60 * 1000)
+#define REMEMBERED_MAX 4096
 
 STMT(uia_insert,
     "INSERT INTO uia_session (id, endpoint, usr, params, completed, flows, bound, token, email_sid, terms, created_ts, body,"
@@ -210,21 +211,28 @@ is_offered(const struct uia *u, const char *type)
 	return false;
 }
 
-/* NULL: nothing to remember. An access token must not lie in the database, so what holds one is not remembered. */
+/*
+ * NULL: nothing to remember. An access token must not lie in the database, so what holds one is not remembered; nor what is so
+ * large that nobody's registration holds it.
+ */
 static const char *
 body_to_remember(struct ctx *cx, const struct uia *u, const char **password_hash)
 {
-	const char *password = json_get_str(u->body, "password");
+	const char *password = json_get_str(u->body, "password"), *text;
 	struct json *v;
+	size_t n;
 
 	if (!u->remember || !json_is(u->body, JSON_OBJ) || json_get(u->body, "guest_access_token") != NULL)
 		return NULL;
 	v = json_copy(cx->a, u->body);
 	json_del(v, "auth");
 	json_del(v, "password");
+	text = json_canonical_str(cx->a, v, &n);
+	if (n > REMEMBERED_MAX || (v->u.obj.n == 0 && password == NULL))
+		return NULL;
 	if (password != NULL)
 		*password_hash = gated_password_hash(cx, password);
-	return v->u.obj.n > 0 || password != NULL ? json_canonical_str(cx->a, v, NULL) : NULL;
+	return text;
 }
 
 static enum err

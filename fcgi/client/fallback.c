@@ -51,8 +51,10 @@ form_dummy(struct req *r, const struct uia_page *pg)
 static void
 form_password(struct req *r, const struct uia_page *pg)
 {
-	html_p(r, arena_printf(r->cx.a, "An application wants to %s of %s. Is it you?", deed_of(pg->endpoint), pg->user ? pg->user : ""));
-	buf_puts(&r->out.b, "<form method=\"post\"><label>Password <input name=\"password\" type=\"password\" "
+	html_p(r, arena_printf(r->cx.a, "An application wants to %s (%s). Is it you?", deed_of(pg->endpoint), pg->user ? pg->user : ""));
+	buf_puts(&r->out.b, "<form method=\"post\"><input type=\"text\" autocomplete=\"username\" hidden value=\"");
+	html_text(r, pg->localpart ? pg->localpart : "");	/* for the browser's store of passwords */
+	buf_puts(&r->out.b, "\"><label>Password <input name=\"password\" type=\"password\" "
 	    "autocomplete=\"current-password\" required autofocus></label><button>Confirm</button></form>\n");
 }
 

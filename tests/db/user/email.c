@@ -105,6 +105,14 @@ Test(email_session, a_mail_that_is_one_too_many_counts_as_not_asked_for)
 	cr_assert_eq(sql_int("SELECT send_attempt FROM email_session"), 2);
 	k.rq.address = "b@example.org";
 	cr_assert_eq(ask_step(cx, &k), M_OK, "another address is another's");
+	/* and by who asks, whatever for */
+	mailing.rate_mail_burst = 1;
+	k.rq.remote_addr = "192.0.2.1";
+	k.rq.address = "c@example.org";
+	cr_assert_eq(ask_step(cx, &k), M_OK);
+	k.rq.address = "d@example.org";
+	cr_assert_eq(ask_step(cx, &k), M_LIMIT_EXCEEDED);
+	cr_assert_eq(sql_int("SELECT count(*) FROM email_session WHERE address = 'd@example.org'"), 0);
 }
 
 struct put {

@@ -211,3 +211,27 @@ Test(conf, the_example_is_valid)
 	cr_assert_not_null(c = conf_load());
 	cr_assert_str_eq(c->server_name, "localhost");
 }
+
+Test(conf, email)
+{
+	const struct conf *c = conf_load();
+
+	cr_assert_eq(c->registration_email, WANT_OFF, "without a mail server");
+	cr_assert_null(with("HEARTH_REGISTRATION_EMAIL", "required"));
+	cr_assert_null(with("HEARTH_SMTP_URL", "smtp://mail:25"), "from whom?");
+	setenv("HEARTH_SMTP_FROM", "Hearth <h@example.org>", 1);
+	cr_assert_not_null(c = with("HEARTH_SMTP_URL", "smtp://mail:25"));
+	cr_assert_eq(c->registration_email, WANT_OPTIONAL);
+	cr_assert_eq(c->smtp_tls, TLS_REQUIRED);
+	cr_assert_null(with("HEARTH_SMTP_URL", "https://mail"));
+	cr_assert_null(with("HEARTH_SMTP_URL", "smtp://user:secret@mail"));
+	cr_assert_null(with("HEARTH_SMTP_URL", "smtp://mail/path"));
+	setenv("HEARTH_SMTP_URL", "smtps://mail", 1);
+	cr_assert_not_null(c = with("HEARTH_REGISTRATION_EMAIL", "required"));
+	cr_assert_eq(c->registration_email, WANT_REQUIRED);
+	cr_assert_null(with("HEARTH_SMTP_FROM", "nobody"));
+	setenv("HEARTH_SMTP_FROM", "h@example.org", 1);
+	cr_assert_null(with("HEARTH_SMTP_TLS", "perhaps"));
+	cr_assert_null(with("HEARTH_TERMS", "{}"));
+	cr_assert_not_null(with("HEARTH_TERMS", "{\"p\":{\"version\":\"1\",\"en\":{\"name\":\"N\",\"url\":\"https://x/\"}}}"));
+}
