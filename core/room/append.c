@@ -525,7 +525,7 @@ append_event(struct append *ap, const struct draft *d, const struct event **out)
 	struct auth_state st = append_auth_state(ap);
 	struct event_draft ed = { .rv = ap->room.rv, .room = ap->room.id, .type = d->type, .state_key = d->state_key,
 		.sender = d->sender != NULL ? d->sender : cx->user, .content = d->content, .redacts = d->redacts,
-		.depth = ap->room.depth + 1, .ts = d->ts != 0 ? d->ts : cx->now };
+		.depth = ap->room.depth < INT64_MAX ? ap->room.depth + 1 : INT64_MAX, .ts = d->ts != 0 ? d->ts : cx->now };
 	enum err e;
 
 	cite(ap, &ed, d);

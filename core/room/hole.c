@@ -45,6 +45,7 @@ struct filler {
 	struct point before;		/* as the event above it tells, ver -1: it does not */
 	size_t waits;			/* for how many events above it that are not in order yet */
 	bool reached, ordered;
+	bool lacks;			/* something in its auth chain is missing: it stays out, and what only it leads to */
 	int64_t room_pos;
 };
 
@@ -75,6 +76,23 @@ is_real(const struct stored *s)
 	return s != NULL && !s->elsewhere && !(s->flags & EV_OUTLIER);
 }
 
+static void
+find_lacking(struct fill *f)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < f->n; i++)
+			for (size_t k = 0; !f->v[i].lacks && k < f->v[i].in->ev.nauth; k++) {
+				const char *id = f->v[i].in->ev.auth_ids[k];
+				const struct filler *x = filler_of(f, id);
+				if (stored_find(&f->rc->events, id) == NULL && (x == NULL || x->lacks))
+					f->v[i].lacks = more = true;
+			}
+	}
+}
+
 /* Which of the events belong into the hole: from its ends downwards. Counts what stands above each. */
 static void
 reach(struct fill *f)
@@ -84,7 +102,7 @@ reach(struct fill *f)
 
 	for (size_t i = 0; i < f->hole.nprev; i++) {
 		struct filler *x = filler_of(f, f->hole.prev[i]);
-		if (x != NULL && !x->reached && !is_real(x->stored)) {
+		if (x != NULL && !x->reached && !x->lacks && !is_real(x->stored)) {
 			x->reached = true;
 			todo[n++] = x;
 		}
@@ -92,7 +110,7 @@ reach(struct fill *f)
 	for (size_t at = 0; at < n; at++)
 		for (size_t i = 0; i < todo[at]->in->ev.nprev; i++) {
 			struct filler *x = filler_of(f, todo[at]->in->ev.prev_ids[i]);
-			if (x == NULL || is_real(x->stored))
+			if (x == NULL || x->lacks || is_real(x->stored))
 				continue;
 			x->waits++;
 			if (!x->reached) {
@@ -184,7 +202,7 @@ lift(struct fill *f, size_t from)
 	}
 }
 
-/* The i-th from above. What it names in auth_events must be here, or it stays out, and the hole with it. */
+/* The i-th from above. What it names in auth_events is here by now, unless that claims to come later: then it stays out. */
 static enum err
 fill_one(struct fill *f, size_t i, const struct given_state *given, bool *in)
 {
@@ -304,6 +322,7 @@ hole_fill(struct receive *rc, int64_t top_pos, const struct incoming *in, size_t
 		if (strcmp(in[i].ev.room, rc->ap.room.id) == 0 && filler_of(&f, in[i].ev.id) == NULL)
 			f.v[f.n++] = (struct filler){ .in = &in[i], .stored = stored_find(&rc->events, in[i].ev.id), .before = { 0, -1 },
 				.room_pos = INT64_MIN };
+	find_lacking(&f);
 	reach(&f);
 	sort_down(&f);
 	inherit(&f, &f.top->ev, f.top->before);

@@ -23,7 +23,7 @@ build(struct receive *rc, const char *sender, struct stored *const *prev, size_t
 		d.prev_ids[i] = prev[i]->ev.id;
 		d.prev_hashes[i] = rv->event_id_format == 1 ? event_reference_b64(cx->a, rv, prev[i]->ev.json) : NULL;
 		if (prev[i]->ev.depth >= d.depth)
-			d.depth = prev[i]->ev.depth + 1;
+			d.depth = prev[i]->ev.depth < INT64_MAX ? prev[i]->ev.depth + 1 : INT64_MAX;
 	}
 	if ((e = receive_cite(rc, &d, before)) != M_OK)
 		return e;
@@ -70,6 +70,7 @@ merge_ends(struct ctx *cx, const char *room_id)
 	enum err e;
 
 	receive_init(&rc, cx);
+	rc.merging = true;
 	if ((e = receive_begin(&rc, cx, room_id)) != M_OK ||
 	    (e = db_query(cx, &r, &merge_senders, P_I64(rc.ap.room.nid), P_I64(SENDERS_MAX))) != M_OK)
 		return e;

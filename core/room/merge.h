@@ -9,6 +9,7 @@
 
 #include "core/ctx.h"
 
+#define ENDS_MAX 100		/* more are brought together at once, without waiting for an event of ours: each costs at every event that comes */
 #define MERGE_TYPE "org.matrix.dummy_event"	/* as other servers call it */
 
 /*

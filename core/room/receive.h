@@ -36,6 +36,7 @@ struct receive {
 	size_t next, ext_cap;
 	bool changed;			/* the room's row is to be written */
 	bool replaced;			/* line 0 was replaced as a whole */
+	bool merging;			/* merge_ends() is at work */
 	struct point *stands;		/* the states that line 0 is the resolution of: see receive_stand() */
 	size_t nstands;
 	struct stored *create;		/* the create event; NULL: not known yet */
@@ -82,7 +83,7 @@ enum err receive_event(struct receive *rc, const struct incoming *in, const stru
  */
 enum err receive_outliers(struct receive *rc, const struct incoming *in, size_t n, int64_t *nids);
 
-/* Writes the room's row where something changed. Once, also when nothing was received. */
+/* Writes the room's row where something changed. Once, also when nothing was received. Far too many forward extremities are merged (merge.h). */
 enum err receive_close(struct receive *rc);
 
 /* ---- shared with import.c, hole.c and merge.c */

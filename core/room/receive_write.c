@@ -1,5 +1,7 @@
 /* core/room/receive_write.c - see receive.h: storing events, line 0 and the forward extremities. */
 #include "core/room/append_impl.h"
+#include "core/room/guest.h"
+#include "core/room/merge.h"
 #include "core/room/pdu.h"
 #include "core/room/receive_impl.h"
 #include "core/room/relation.h"
@@ -175,6 +177,9 @@ receive_change(struct receive *rc, const struct change *v, size_t n)
 	if (n == 0)
 		return M_OK;
 	rc->changed = true;
+	for (size_t i = 0; i < n; i++)
+		if (v[i].key == NAME_EMPTY)
+			guest_access_changed(rc->cx, room->nid, v[i].type, NULL);
 	if ((e = line_write(rc->cx, room->nid, 0, ++room->state_ver, v, n, &m, &nm)) != M_OK)
 		return e;
 	for (size_t i = 0; i < nm; i++) {
@@ -527,6 +532,7 @@ receive_close(struct receive *rc)
 {
 	struct room *room = &rc->ap.room;
 	int64_t *ext = arena_alloc(rc->cx->a, (rc->next + 1) * sizeof *ext);
+	enum err e;
 
 	if (!rc->changed)
 		return db_run(rc->cx);
@@ -541,5 +547,7 @@ receive_close(struct receive *rc)
 	db_queue(rc->cx, NULL, DB_NONE, &receive_room, P_I64(room->nid), P_I64(room->last_room_pos), P_I64(room->state_ver), P_I64S(ext, rc->next),
 	    P_I64(room->depth), P_I64(room->joined), P_I64(room->invited), P_BOOL(rc->replaced), SUMS(room->sums));
 	touch_room(rc->cx, room->nid);
-	return db_run(rc->cx);
+	if ((e = db_run(rc->cx)) != M_OK || rc->next <= ENDS_MAX || rc->merging)
+		return e;
+	return merge_ends(rc->cx, room->id);
 }

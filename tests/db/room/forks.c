@@ -393,6 +393,23 @@ many_ends(struct ctx *cx, struct remote *rm)
 }
 Test(room_forks, more_ends_than_one_event_can_cite) { IN(many_ends, "1", "10", "12"); }
 
+/* A room that falls apart is brought together without waiting for one of us to speak. */
+static void
+endless_ends(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	for (int i = 0; i <= 100; i++) {
+		const char *name = arena_printf(rm->d.cx.a, "E%d", i);
+
+		remote_send(rm, name, "@bob:remote", MSG, NULL, "{}", "dan");
+		deliver_all(cx, rm, name);
+	}
+	cr_expect_leq(sql_int("SELECT cardinality(extremities) FROM room"), 20);
+	expect_all(rm);
+	expect_now(rm, "dan");
+}
+Test(room_forks, far_too_many_ends) { IN(endless_ends, "6"); }
+
 /* ---- sizes */
 
 static void
@@ -421,7 +438,7 @@ long_fork(struct ctx *cx, struct remote *rm)
 	remote_send(rm, "T1", "@alice:remote", TOPIC, "", TOPIC_OF("main"), "dan");
 	deliver_all(cx, rm, "T1");
 	for (int i = 0; i < 500; i++)
-		remote_send(rm, arena_printf(rm->d.cx.a, "S%d", i), "@bob:remote", "x", arena_printf(rm->d.cx.a, "k%d", i % 50), "{}", i == 0 ? "dan" : NULL);
+		remote_send(rm, arena_printf(rm->d.cx.a, "S%d", i), "@bob:remote", "x", arena_printf(rm->d.cx.a, "k%d", i % 20), "{}", i == 0 ? "dan" : NULL);
 	long long before = sql_int("SELECT count(*) FROM state");
 	for (int i = 0; i < 500; i++)
 		cr_assert_eq(deliver(cx, rm, arena_printf(cx->a, "S%d", i)).is, RECEIVED);

@@ -164,12 +164,12 @@ random_rooms(const char *version, unsigned seeds)
 		dag_close(&rm->d);
 	}
 }
-Test(room_forks_random, version_1) { random_rooms("1", 3); }
-Test(room_forks_random, version_2) { random_rooms("2", 3); }
-Test(room_forks_random, version_6) { random_rooms("6", 3); }
-Test(room_forks_random, version_9) { random_rooms("9", 3); }
-Test(room_forks_random, version_11) { random_rooms("11", 3); }
-Test(room_forks_random, version_12) { random_rooms("12", 4); }
+Test(room_forks_random, version_1) { random_rooms("1", 2); }
+Test(room_forks_random, version_2) { random_rooms("2", 2); }
+Test(room_forks_random, version_6) { random_rooms("6", 2); }
+Test(room_forks_random, version_9) { random_rooms("9", 2); }
+Test(room_forks_random, version_11) { random_rooms("11", 2); }
+Test(room_forks_random, version_12) { random_rooms("12", 3); }
 
 /* ---- two at once */
 
@@ -335,6 +335,6 @@ sync_over_forks(const char *version, unsigned seeds)
 		dag_close(&rm->d);
 	}
 }
-Test(room_forks_random, sync_version_2) { sync_over_forks("2", 5); }
-Test(room_forks_random, sync_version_10) { sync_over_forks("10", 6); }
-Test(room_forks_random, sync_version_12) { sync_over_forks("12", 6); }
+Test(room_forks_random, sync_version_2) { sync_over_forks("2", 3); }
+Test(room_forks_random, sync_version_10) { sync_over_forks("10", 3); }
+Test(room_forks_random, sync_version_12) { sync_over_forks("12", 3); }
