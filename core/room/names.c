@@ -168,20 +168,62 @@ names_init(struct names *ns, struct ctx *cx)
 	*ns = (struct names){ .cx = cx };
 }
 
+static uint32_t *
+slot_of(const struct names *ns, const char *body)
+{
+	size_t i = hash_of(body) & (ns->nslots - 1);
+
+	while (ns->slots[i] != 0 && strcmp(ns->body[ns->slots[i] - 1], body) != 0)
+		i = (i + 1) & (ns->nslots - 1);
+	return &ns->slots[i];
+}
+
+/* Its index; n when it was not added. */
+static size_t
+place_of(const struct names *ns, const char *body)
+{
+	size_t i;
+
+	if (ns->nslots > 0) {
+		i = *slot_of(ns, body);
+		return i > 0 ? i - 1 : ns->n;
+	}
+	for (i = 0; i < ns->n && strcmp(ns->body[i], body) != 0; i++)
+		;
+	return i;
+}
+
+/* A message names four; the state of a large room ten thousands. */
+#define NAMES_FEW 16
+
+static void
+index_names(struct names *ns)
+{
+	ns->nslots = 4 * ns->cap;
+	ns->slots = arena_calloc(ns->cx->a, ns->nslots, sizeof *ns->slots);
+	for (size_t i = 0; i < ns->n; i++)
+		*slot_of(ns, ns->body[i]) = (uint32_t)i + 1;
+}
+
 size_t
 names_add(struct names *ns, const char *body)
 {
-	for (size_t i = 0; i < ns->n; i++)
-		if (strcmp(ns->body[i], body) == 0)
-			return i;
+	size_t at = place_of(ns, body);
+
+	if (at < ns->n)
+		return at;
 	if (ns->n == ns->cap) {
 		size_t cap = ns->cap ? 2 * ns->cap : 8;
 		ns->body = arena_realloc(ns->cx->a, ns->body, ns->cap * sizeof *ns->body, cap * sizeof *ns->body);
 		ns->nid = arena_realloc(ns->cx->a, ns->nid, ns->cap * sizeof *ns->nid, cap * sizeof *ns->nid);
 		ns->cap = cap;
+		if (cap > NAMES_FEW)
+			index_names(ns);
 	}
 	ns->body[ns->n] = body;
 	ns->nid[ns->n] = name_known(body);
+	if (ns->nslots > 0)
+		*slot_of(ns, body) = (uint32_t)ns->n + 1;
 	return ns->n++;
 }
 
@@ -204,9 +246,10 @@ names_queue(struct names *ns)
 static void
 names_set(struct names *ns, const char *body, int64_t nid)
 {
-	for (size_t i = 0; i < ns->n; i++)
-		if (ns->nid[i] < 0 && strcmp(ns->body[i], body) == 0)
-			ns->nid[i] = nid;
+	size_t i = place_of(ns, body);
+
+	if (i < ns->n && ns->nid[i] < 0)
+		ns->nid[i] = nid;
 }
 
 void
@@ -227,8 +270,7 @@ names_take(struct names *ns)
 int64_t
 names_nid(const struct names *ns, const char *body)
 {
-	for (size_t i = 0; i < ns->n; i++)
-		if (strcmp(ns->body[i], body) == 0)
-			return ns->nid[i];
-	return -1;
+	size_t i = place_of(ns, body);
+
+	return i < ns->n ? ns->nid[i] : -1;
 }

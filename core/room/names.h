@@ -55,6 +55,8 @@ struct names {
 	const char **body;
 	int64_t *nid;		/* -1 until taken */
 	size_t n, cap;
+	uint32_t *slots;	/* where there are many: a hash table of index + 1 */
+	size_t nslots;
 	struct rows found;
 	bool asked;
 };

@@ -44,10 +44,16 @@ stored_after(const struct stored *s)
 
 /* ---- the map */
 
+/* FNV-1a from a start that others cannot know: in room versions 1 and 2 they choose the ids. */
 static uint64_t
 hash_of(const char *s)
 {
-	uint64_t h = 14695981039346656037u;	/* FNV-1a; ids are hashes already, or checked to be of this room */
+	static uint64_t start;
+	uint64_t h;
+
+	if (start == 0)
+		random_bytes(&start, sizeof start);
+	h = start;
 
 	for (; *s; s++)
 		h = (h ^ (unsigned char)*s) * 1099511628211u;

@@ -171,6 +171,29 @@ rejoin(struct ctx *cx, struct remote *rm)
 Test(room_forks, rejoin_over_a_hole) { in_versions(all_versions, rejoin); }
 
 static void
+refused_in_a_hole(struct ctx *cx, struct remote *rm)
+{
+	struct received r;
+
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "kick", "@alice:remote", MEMBER, DAN, LEAVE, NULL);
+	deliver_all(cx, rm, "kick");
+	send_messages(rm, "B", 1, NULL);
+	remote_send(rm, "bad", "@carol:third", TOPIC, "", TOPIC_OF("mine"), NULL);
+	send_messages(rm, "C", 1, "bad");
+	remote_send(rm, "again", DAN, MEMBER, DAN, JOIN, NULL);
+	cr_assert(rm->d.v[remote_at(rm, "bad")].ev.rejected);
+	cr_assert_eq(import_at(cx, rm, "again", &r), M_OK);
+	cr_expect_eq(fill_hole(cx, rm, "again", "B1 bad C1"), 2, "the refused one has no place");
+	cr_expect_str_eq(order_of(), "S S .. B1 C1 S");
+	cr_expect_eq(sql_int("SELECT flags FROM event WHERE id = '%s'", remote_id(rm, "bad")), 1);
+	cr_expect_eq(sql_int("SELECT count(*) FROM hole WHERE prev = '{}'"), 1);
+	expect_all(rm);
+	expect_now(rm, "again");
+}
+Test(room_forks, a_refused_event_in_a_hole) { IN(refused_in_a_hole, "1", "8", "12"); }
+
+static void
 history(struct ctx *cx, struct remote *rm)
 {
 	send_messages(rm, "A", 3, NULL);

@@ -52,5 +52,10 @@ Test(room_names, well_known)
 	cr_expect_not(ns.asked, "nothing to ask");
 	cr_expect_eq(names_nid(&ns, ""), NAME_EMPTY);
 	cr_expect_eq(names_nid(&ns, "other"), -1);
+	for (size_t i = 0; i < 3000; i++)
+		cr_assert_eq(names_add(&ns, arena_printf(cx.a, "name %zu", i % 1500)), 2 + i % 1500);
+	cr_expect_eq(names_add(&ns, ""), 1, "found among many");
+	cr_expect_eq(names_nid(&ns, "m.room.member"), T_MEMBER);
+	cr_expect_eq(names_nid(&ns, "name 7"), -1, "not taken yet");
 	arena_free(cx.a);
 }
