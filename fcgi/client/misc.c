@@ -3,11 +3,11 @@
 #include "fcgi/client/client.h"
 
 /*
- * Only what is met: clients switch features on by these. r0.0.1 to r0.6.1 and v1.1 to v1.3 are what
+ * Only what is met: clients switch features on by these. r0.0.1 to r0.6.1 and v1.1 to v1.4 are what
  * the endpoints of today add up to; each further version is announced when all of it is there.
  */
 static const char *const versions[] = {
-	"r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3",
+	"r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4",
 };
 
 /* GET /_matrix/client/versions. The token is not looked at: the answer is the same for all, also for an ended session. */

@@ -40,8 +40,8 @@ export async function account(baseUrl, name) {
 	return username;
 }
 
-/** Logs in anew by password, which makes a device, and starts syncing. prepare(client): before the first sync. */
-export async function device(baseUrl, username, { prepare, ...options } = {}) {
+/** Logs in anew by password, which makes a device, and starts syncing. prepare(client): before the first sync; start: more options of startClient(). */
+export async function device(baseUrl, username, { prepare, start, ...options } = {}) {
 	const login = await sdk.createClient({ baseUrl }).login('m.login.password', {
 		identifier: { type: 'm.id.user', user: username }, password,
 	});
@@ -50,7 +50,7 @@ export async function device(baseUrl, username, { prepare, ...options } = {}) {
 	});
 	clients.push(client);
 	await prepare?.(client);
-	await client.startClient({ initialSyncLimit: 20 });
+	await client.startClient({ initialSyncLimit: 20, ...start });
 	await seen(client, [sdk.ClientEvent.Sync], () => client.isInitialSyncComplete(), `${username} in sync`);
 	return client;
 }

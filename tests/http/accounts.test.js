@@ -496,7 +496,7 @@ describe("push rules are changed", () => {
 describe("discovery", () => {
 	test("versions, capabilities, well-known", async () => {
 		const { versions, unstable_features } = await anyone.ok("GET", "/_matrix/client/versions");
-		assert.deepEqual(versions, ["r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3"]);
+		assert.deepEqual(versions, ["r0.0.1", "r0.1.0", "r0.2.0", "r0.3.0", "r0.4.0", "r0.5.0", "r0.6.0", "r0.6.1", "v1.1", "v1.2", "v1.3", "v1.4"]);
 		assert.equal(typeof unstable_features, "object");
 		await new Client(server, { token: "an ended one" }).ok("GET", "/_matrix/client/versions");
 		const alice = await register(server);
