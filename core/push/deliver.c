@@ -20,9 +20,10 @@
 #define PAUSE_MIN_MS 5000
 #define PAUSE_MAX_MS (3600 * 1000LL)
 
+/* ARRAY: the inner part runs once, whatever the plan. */
 STMT(deliver_claim,
-    "UPDATE pusher SET lease_ts = $2 WHERE nid IN (SELECT nid FROM pusher WHERE due_ts <= $1 AND (lease_ts IS NULL OR lease_ts <= $1)"
-    "	AND gateway <> ALL($4) AND (failures = 0 OR $5) ORDER BY due_ts LIMIT $3 FOR UPDATE SKIP LOCKED) RETURNING nid");
+    "UPDATE pusher SET lease_ts = $2 WHERE nid = ANY(ARRAY(SELECT nid FROM pusher WHERE due_ts <= $1 AND (lease_ts IS NULL OR lease_ts <= $1)"
+    "	AND gateway <> ALL($4) AND (failures = 0 OR $5) ORDER BY due_ts LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING nid");
 STMT(deliver_next, "SELECT due_ts FROM pusher WHERE due_ts IS NOT NULL AND lease_ts IS NULL ORDER BY due_ts LIMIT 1");
 STMT(deliver_lazily, "SELECT set_config('synchronous_commit', 'off', true)");	/* lost, it is told twice */
 /* $1, $2, $3: pusher, push, lease; $4: gen as it was read; $5: now; $6: unread. Something that came meanwhile makes it due again. */

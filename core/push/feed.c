@@ -45,7 +45,7 @@ STMT(feed_push,
     "WITH said AS (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::text[])"
     "	WITH ORDINALITY s(usr, event, room, pos, highlight, sound, n)),"
     " p AS (UPDATE pusher p SET gen = gen + 1, due_ts = CASE WHEN failures > 0 THEN coalesce(due_ts, $7) ELSE least(due_ts, $7) END"
-    "	WHERE usr IN (SELECT usr FROM said) AND EXISTS (SELECT FROM said s WHERE s.usr = p.usr AND s.pos >= p.pos) RETURNING nid, usr, pos)"
+    "	WHERE usr = ANY($1) AND EXISTS (SELECT FROM said s WHERE s.usr = p.usr AND s.pos >= p.pos) RETURNING nid, usr, pos)"
     " INSERT INTO push (pusher, event, room, ts, highlight, sound)"
     "	SELECT p.nid, s.event, s.room, $7, s.highlight <> 0, s.sound FROM said s JOIN p ON p.usr = s.usr AND s.pos >= p.pos ORDER BY s.n");
 /* What was told as 0 cannot fall. */
@@ -271,6 +271,7 @@ judge(struct look *l)
 	struct arena *a = l->cx->a;
 	int64_t *users = arena_calloc(a, l->nusers + 1, sizeof *users);
 	struct push_verdict *v = arena_calloc(a, l->nusers + 1, sizeof *v);
+	size_t asked = 0;
 	enum err e;
 
 	for (size_t i = 0; i < l->n; i++) {
@@ -278,6 +279,14 @@ judge(struct look *l)
 
 		if (n == 0)
 			continue;
+		if (asked > 0 && asked + n > FEED_VERDICTS) {	/* the rest is for the next look */
+			l->n = i;
+			l->at_pos = l->ev[i - 1].pos;
+			l->at_nid = l->ev[i - 1].nid;
+			l->full = true;
+			return M_OK;
+		}
+		asked += n;
 		if ((e = push_verdicts(l->cx, l->ev[i].nid, users, n, v)) != M_OK)
 			return e;
 		for (size_t k = 0; k < n; k++)

@@ -11,7 +11,7 @@
  * From the same look: whose number of unread messages may have fallen (receipts, own events), so that a badge
  * can be told anew.
  *
- * An old position (nobody looked for hours) is caught up with in pieces of FEED_EVENTS, each with its own COMMIT.
+ * An old position (nobody looked for hours), or a burst in large rooms, is caught up with in pieces, each with its own COMMIT.
  */
 #ifndef HEARTH_PUSH_FEED_H
 #define HEARTH_PUSH_FEED_H
@@ -19,6 +19,7 @@
 #include "core/ctx.h"
 
 #define FEED_EVENTS 200		/* of one look */
+#define FEED_VERDICTS 20000	/* of one look: users asked about an event; more only for the first event */
 #define FEED_BADGE_MS 1500	/* who reads, reads on: his badge is told when this much has passed */
 
 struct feed_look {

@@ -160,6 +160,25 @@ Test(push_feed, a_long_way_is_gone_in_pieces)
 	cr_assert_eq(sql_int("SELECT count(*) FROM push_feed WHERE until IS NULL AND at_pos = 0"), 1);
 }
 
+/* Many who must be asked: a look takes fewer events, and the next goes on behind them. */
+Test(push_feed, a_burst_in_a_large_room_is_looked_at_in_pieces)
+{
+	struct world w = world();
+	long long c = pusher_of(w.c, "c");
+
+	sql("WITH n AS (INSERT INTO name (body) SELECT '@many' || i || ':localhost' FROM generate_series(1, 300) i RETURNING nid, body),"
+	    " a AS (INSERT INTO account (usr, localpart, created_ts) SELECT nid, body, 0 FROM n RETURNING usr),"
+	    " d AS (INSERT INTO device (usr, device_id, created_ts) SELECT usr, 'D', 0 FROM a RETURNING usr, nid),"
+	    " m AS (INSERT INTO local_member (usr, room, membership) SELECT usr, (SELECT nid FROM room WHERE id = '%s'), 2 FROM a)"
+	    " INSERT INTO pusher (usr, device, key, app_id, pushkey, app_display_name, device_display_name, lang, data, gateway, created_ts,"
+	    "	updated_ts) SELECT usr, nid, sha256(nid::text::bytea), 'x', 'x', '', '', '', '{}', '', 0, 0 FROM d", w.room);
+	for (int i = 0; i < 100; i++)
+		say(w.b, w.room, "x");
+	cr_assert_gt(look_all(w.job), 2);
+	cr_assert_eq(sql_int("SELECT count(*) FROM push WHERE pusher = %lld", c), 100);
+	cr_assert_eq(sql_int("SELECT count(DISTINCT event) FROM push"), 100);
+}
+
 /* In the middle of a long way, another worker goes on; what came meanwhile is told once. */
 Test(push_feed, another_goes_on_where_one_stopped)
 {
