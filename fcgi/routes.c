@@ -81,6 +81,7 @@ const struct route routes[] = {
 	/* ---- Push Rules */
 	{ GET, C3 "/pushers",				USER, R_FREE, TX_NONE, 0, cl_get_pushers, "getPushers" },
 	{ POST, C3 "/pushers/set",			USER, R_WRITE, TX_RW, 64, cl_post_pusher, "postPusher" },
+	{ GET, C3 "/notifications",			USER, R_FREE, TX_RO, 0, cl_get_notifications, "getNotifications" },
 	{ GET, C3 "/pushrules/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules, "getPushRules" },
 	{ GET, C3 "/pushrules/global/",			USER, R_FREE, TX_NONE, 0, cl_get_push_rules_global, "getPushRulesGlobal" },
 	{ GET, C3 "/pushrules/global/{kind}/",		USER, R_FREE, TX_NONE, 0, cl_get_push_rules_kind, "" },

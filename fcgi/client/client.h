@@ -36,6 +36,7 @@ handler_fn cl_get_account_data, cl_set_account_data, cl_get_account_data_per_roo
 handler_fn cl_get_room_tags, cl_set_room_tag, cl_delete_room_tag;
 handler_fn cl_define_filter, cl_get_filter;
 handler_fn cl_get_push_rules, cl_get_push_rules_global, cl_get_push_rule, cl_get_push_rule_actions, cl_is_push_rule_enabled;
+handler_fn cl_get_notifications;
 handler_fn cl_get_push_rules_kind, cl_set_push_rule, cl_delete_push_rule, cl_set_push_rule_enabled, cl_set_push_rule_actions;
 
 /* ---- pushers.c */

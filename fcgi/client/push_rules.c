@@ -1,4 +1,5 @@
-/* fcgi/client/push_rules.c - Push Rules: reading and changing them. */
+/* fcgi/client/push_rules.c - Push Rules: reading and changing them; what one was notified of. */
+#include "core/push/notifications.h"
 #include "core/user/push_rules.h"
 #include "fcgi/client/client.h"
 
@@ -131,4 +132,17 @@ cl_set_push_rule_actions(struct req *r)
 	enum err e = push_rule_set_actions(&r->cx, req_param(r, "kind"), req_param(r, "ruleId"), json_get(r->body, "actions"));
 
 	return e == M_OK ? reply_empty(r) : e;
+}
+
+/* GET /_matrix/client/v3/notifications */
+enum err
+cl_get_notifications(struct req *r)
+{
+	const char *from = req_query(r, "from"), *only = req_query(r, "only");
+	int64_t limit;
+	enum err e;
+
+	if ((e = req_query_int(r, "limit", 1, INT64_MAX, NOTIFICATIONS_LIMIT, &limit)) != M_OK)
+		return e;
+	return notifications_list(&r->cx, from, limit, only != NULL && strcmp(only, "highlight") == 0, &r->out);
 }
