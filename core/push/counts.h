@@ -18,11 +18,12 @@
  * them for him), and of his own join. Unthreaded receipts and the join are of all threads. Whoever writes one of those calls
  * read_up_to_queue() in the same transaction.
  *
- * EVENTS THAT ARE NOT APPENDED at the room's end (backfill into a hole, below the first join) count for nothing and must not
+ * EVENTS THAT DO NOT COME AT THE ROOM'S END (backfill into a hole, below the first join) count for nothing and must not
  * disturb the sums: push_class 0, members 0, n_a .. n_e those of the next event below in the room's order (0 when there is
  * none), t_a .. t_e NULL, no row in table mention, nothing in room or thread_count. Outliers, rejected and soft-failed ones have
  * no room_pos and are never looked at: zeros. Events received live at the room's end are like those sent here:
- * push_class_of(), then sums by push_sums_add() on what room and thread_count hold. room_check() tells who did not.
+ * push_class_of(), then sums by push_sums_add() on what room and thread_count hold. core/room/append_counts.c does it for append_write.c and
+ * receive_write.c; room_check() tells who did not. Where history is deleted (core/room/purge.h), the sums begin with the oldest event left.
  */
 #ifndef HEARTH_COUNTS_H
 #define HEARTH_COUNTS_H

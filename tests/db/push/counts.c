@@ -3,6 +3,7 @@
 
 #include "core/live/receipt.h"
 #include "core/push/counts.h"
+#include "core/room/purge.h"
 #include "core/user/account_data.h"
 #include "core/user/push_rules.h"
 #include "tests/db/room/world.h"
@@ -20,6 +21,8 @@ setup(void)
 }
 
 TestSuite(counts, .init = setup);
+
+STMT(counts_test_nothing, "SELECT");
 
 static int64_t
 room_nid(const char *id)
@@ -242,4 +245,88 @@ Test(counts, badges_and_verdicts)
 	    (long long)room_nid(invited)), users, 2, v), M_OK);
 	cr_assert(v[0].notify && !v[0].highlight);
 	cr_assert_eq(db_commit(bob), M_OK);
+}
+
+/* ---- two at once */
+
+static enum err
+send_in_tx(struct ctx *cx, void *arg)
+{
+	const struct txn none = { 0 };
+	const char *id;
+
+	return DO(cx, TX_RW, room_send(cx, room, "m.room.message", parse(cx, arg), &none, &id));
+}
+
+Test(counts, two_who_send_at_once_are_both_counted)
+{
+	const char *root = send(alice, "m.room.message", TEXT("root"));
+	char *text = arena_printf(alice->a, IN_THREAD, root);
+	struct ctx *carol = user("carol"), *again = user_again("alice");
+	const struct txn none = { 0 };
+	struct step *s;
+	const char *id;
+
+	cr_assert_eq(join(carol, room), M_OK);
+	send(alice, "m.room.message", text);
+	db_begin(alice, TX_RW);
+	cr_assert_eq(room_send(alice, room, "m.room.message", parse(alice, text), &none, &id), M_OK);
+	cr_assert_eq(db_exec(alice, NULL, &counts_test_nothing), M_OK);	/* what is queued is sent: the room is locked */
+	s = step_start(again, send_in_tx, text);
+	cr_assert(step_waits(s));
+	cr_assert_eq(db_commit(alice), M_OK);
+	cr_assert_eq(step_end(s), M_OK);
+	UNREAD(carol, "3/0 main 0/0 thread 3/0");
+	UNREAD(bob, "4/0 main 1/0 thread 3/0");
+	check_rooms();
+}
+
+Test(counts, a_receipt_and_a_message_at_once)
+{
+	const char *one = send(alice, "m.room.message", TEXT("one"));
+	const struct txn none = { 0 };
+	const char *id;
+
+	db_begin(alice, TX_RW);
+	cr_assert_eq(room_send(alice, room, "m.room.message", parse(alice, TEXT("two")), &none, &id), M_OK);
+	cr_assert_eq(db_exec(alice, NULL, &counts_test_nothing), M_OK);
+	reads(bob, RECEIPT_READ, one, NULL);		/* waits for no room */
+	UNREAD(bob, "0/0");
+	cr_assert_eq(db_commit(alice), M_OK);
+	UNREAD(bob, "1/0");
+}
+
+Test(counts, groups_can_be_quiet_and_rooms_of_two_are_not)
+{
+	struct ctx *carol = user("carol");
+
+	send(alice, "m.room.message", TEXT("two of us"));
+	OK(bob, TX_RW, push_rule_set_actions(bob, "underride", ".m.rule.message", parse(bob, "[]")));
+	OK(bob, TX_RW, push_rule_set_actions(bob, "underride", ".m.rule.encrypted", parse(bob, "[]")));
+	UNREAD(bob, "1/0");
+	cr_assert_eq(join(carol, room), M_OK);
+	send(alice, "m.room.message", TEXT("three of us"));
+	UNREAD(bob, "1/0");
+	send(alice, "m.call.invite", "{}");
+	send(alice, "m.room.message", MENTIONS("@bob:localhost"));
+	UNREAD(bob, "3/1");
+	UNREAD(carol, "3/0");
+}
+
+/* What was purged is not counted, and what is left is. */
+Test(counts, deleted_history)
+{
+	const char *kept;
+	bool more = true;
+
+	for (int i = 0; i < 5; i++)
+		send(alice, "m.room.message", MENTIONS("@bob:localhost"));
+	kept = send(alice, "m.room.message", TEXT("kept"));
+	UNREAD(bob, "6/5");
+	while (more)
+		OK(alice, TX_RW, purge_history_step(alice, room_nid(room), sql_int("SELECT room_pos - 1 FROM event WHERE id = '%s'", kept), false, &more));
+	UNREAD(bob, "1/0");
+	send(alice, "m.room.message", TEXT("more"));
+	UNREAD(bob, "2/0");
+	check_rooms();
 }
