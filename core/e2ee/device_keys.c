@@ -25,8 +25,6 @@ STMT(device_keys_put,
     " sigs AS (DELETE FROM key_signature WHERE usr = $3 AND key = $4 AND EXISTS (SELECT FROM up WHERE other)),"
     " note AS (" DEVICE_CHANGE_NOTE("SELECT $3::bigint, 0 FROM up") ")"
     " SELECT m.room FROM up JOIN local_member m ON m.usr = $3 AND m.membership = 2");
-STMT(device_keys_count,
-    "SELECT count(*), coalesce(bool_or(k.device = $2), false) FROM device d JOIN device_key k ON k.device = d.nid WHERE d.usr = $1");
 STMT(device_keys_sign,
     "INSERT INTO key_signature AS s (usr, key, signer, signer_key, signature)"
     " SELECT $1, $2, $1, * FROM unnest($3::text[], $4::text[]) ON CONFLICT (usr, key, signer, signer_key)"
@@ -167,14 +165,8 @@ own_signatures(struct ctx *cx, const struct json *sigs, const char **key, const 
 	return n;
 }
 
-/* What was queued for the keys of the device. */
-struct published {
-	struct rows before;	/* how many devices had keys; was this among them */
-	struct rows rooms;
-};
-
 static enum err
-put_device_keys(struct ctx *cx, const struct json *keys, struct published *p)
+put_device_keys(struct ctx *cx, const struct json *keys, struct rows *rooms)
 {
 	const struct json *sigs = signatures_of(keys, cx->user);
 	size_t n = sigs ? sigs->u.obj.n : 0, len;
@@ -189,13 +181,10 @@ put_device_keys(struct ctx *cx, const struct json *keys, struct published *p)
 	n = own_signatures(cx, sigs, key, sig, &len);
 	if (strlen(body) + len > DEVICE_KEYS_MAX)
 		return fail(cx, M_TOO_LARGE, "the keys of a device have at most %d bytes", DEVICE_KEYS_MAX);
-	db_queue(cx, &p->before, DB_ONE, &device_keys_count, P_I64(cx->user_nid), P_I64(cx->device));
-	db_queue(cx, &p->rooms, DB_ANY, &device_keys_put, P_I64(cx->device), P_TEXT(body), P_I64(cx->user_nid),
-	    P_TEXT(cx->device_id));
+	db_queue(cx, rooms, DB_ANY, &device_keys_put, P_I64(cx->device), P_TEXT(body), P_I64(cx->user_nid), P_TEXT(cx->device_id));
 	if (n > 0)
 		db_queue(cx, NULL, DB_NONE, &device_keys_sign, P_I64(cx->user_nid), P_TEXT(cx->device_id), P_TEXTS(key, n),
 		    P_TEXTS(sig, n));
-	touch_user(cx, cx->user_nid);
 	return M_OK;
 }
 
@@ -217,7 +206,7 @@ check_fallback(struct ctx *cx, const struct key_set *s)
 
 /* The limits are judged on what would be there; refused, the transaction is rolled back. */
 static enum err
-upload_result(struct ctx *cx, struct rows *other, struct rows *counts, struct published *p, struct json_out *o)
+upload_result(struct ctx *cx, struct rows *other, struct rows *counts, struct rows *rooms, struct json_out *o)
 {
 	if (other->n > 0)
 		return fail(cx, M_INVALID_PARAM, "the one-time key %s:%s exists with other content", db_text(other, 0),
@@ -226,11 +215,8 @@ upload_result(struct ctx *cx, struct rows *other, struct rows *counts, struct pu
 		return fail(cx, M_TOO_LARGE, "a device has at most %d one-time keys", ONE_TIME_KEYS_MAX);
 	if (db_i64(counts, 2) > FALLBACK_KEYS_MAX)
 		return fail(cx, M_TOO_LARGE, "a device has at most %d fallback keys", FALLBACK_KEYS_MAX);
-	if (p->before.n > 0 && db_i64(&p->before, 0) >= DEVICES_WITH_KEYS_MAX && !db_bool(&p->before, 1))
-		return fail(cx, M_TOO_LARGE, "an account has at most %d devices with keys: sign out those that are not used",
-		    DEVICES_WITH_KEYS_MAX);
-	if (p->rooms.n > 0)
-		device_change_wake(cx, &p->rooms);
+	if (rooms->n > 0)
+		device_change_wake(cx, rooms);
 	json_raw(o, "one_time_key_counts", key_counts_object(cx->a, db_text(counts, 0)));
 	return M_OK;
 }
@@ -239,8 +225,7 @@ enum err
 keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *one_time, const struct json *fallback,
     struct json_out *o)
 {
-	struct rows other = { 0 }, counts;
-	struct published p = { 0 };
+	struct rows other = { 0 }, counts, rooms = { 0 };
 	struct key_set otk, fb;
 	enum err e;
 
@@ -249,7 +234,7 @@ keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *o
 		return e;
 	if (otk.n > ONE_TIME_KEYS_MAX)
 		return fail(cx, M_TOO_LARGE, "a device has at most %d one-time keys", ONE_TIME_KEYS_MAX);
-	if (device_keys != NULL && (e = put_device_keys(cx, device_keys, &p)) != M_OK)
+	if (device_keys != NULL && (e = put_device_keys(cx, device_keys, &rooms)) != M_OK)
 		return e;
 	touch_user(cx, cx->user_nid);	/* a waiting sync carries the counts for its time-out */
 	if (otk.n > 0) {
@@ -262,7 +247,7 @@ keys_upload(struct ctx *cx, const struct json *device_keys, const struct json *o
 	db_queue(cx, &counts, DB_ONE, &one_time_counts, P_I64(cx->device));
 	if ((e = db_run(cx)) != M_OK)
 		return e;
-	return upload_result(cx, &other, &counts, &p, o);
+	return upload_result(cx, &other, &counts, &rooms, o);
 }
 
 /* ---- asking */

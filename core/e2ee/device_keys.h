@@ -8,9 +8,11 @@
 #include "core/ctx.h"
 #include "core/db/db.h"
 
-/* What others load when they ask for the keys of all with whom they share a room: nobody may make that large for them. */
+/*
+ * What others load when they ask for the keys of all with whom they share a room: nobody may make that large for them. The
+ * number of an account's devices is bounded where they are made (DEVICES_MAX, core/user/session.h).
+ */
 #define DEVICE_KEYS_MAX 16384		/* bytes of what a device publishes of itself, with its signatures */
-#define DEVICES_WITH_KEYS_MAX 1000	/* of an account; uploads at the same moment may pass it by a few */
 #define ONE_TIME_KEY_MAX 8192		/* bytes of one */
 #define ONE_TIME_KEYS_MAX 1000		/* one-time keys of a device */
 #define FALLBACK_KEYS_MAX 16		/* of a device: one for each algorithm */
