@@ -1,12 +1,14 @@
 -- States on lines (table line): a line says what changed since the version of its parent that it is rooted on, and
 -- what it does not say, its parent says. So a state is looked up along a path of lines, from its own down to line 0.
 
--- The path of a state: the lines with the version that holds on each. step 0 is its own line.
+-- The path of a state: the lines with the version that holds on each. step 0 is its own line. One look-up for each, however many lines
+-- the room has.
 CREATE OR REPLACE FUNCTION state_path(room_ bigint, line_ int, ver_ bigint) RETURNS TABLE (line int, ver bigint, step int)
 LANGUAGE sql STABLE ROWS 3 AS $$
 WITH RECURSIVE p(line, ver, step) AS (
 	SELECT line_, ver_, 0
-	UNION ALL SELECT l.parent, l.parent_ver, p.step + 1 FROM p JOIN line l ON l.room = room_ AND l.line = p.line WHERE p.line <> 0
+	UNION ALL SELECT l.parent, l.parent_ver, p.step + 1 FROM p
+	CROSS JOIN LATERAL (SELECT parent, parent_ver FROM line WHERE room = room_ AND line = p.line OFFSET 0) l WHERE p.line <> 0
 )
 SELECT * FROM p
 $$;
@@ -39,14 +41,15 @@ CREATE OR REPLACE FUNCTION state_diff(room_ bigint, lines bigint[], vers bigint[
 LANGUAGE sql STABLE AS $$
 WITH RECURSIVE p(n, line, ver, step) AS (
 	SELECT o, l::int, v, 0 FROM unnest(lines, vers) WITH ORDINALITY u(l, v, o)
-	UNION ALL SELECT p.n, l.parent, l.parent_ver, p.step + 1 FROM p JOIN line l ON l.room = room_ AND l.line = p.line WHERE p.line <> 0
+	UNION ALL SELECT p.n, l.parent, l.parent_ver, p.step + 1 FROM p
+	CROSS JOIN LATERAL (SELECT parent, parent_ver FROM line WHERE room = room_ AND line = p.line OFFSET 0) l WHERE p.line <> 0
 ), span AS (	-- of each line, what is not common to all
 	SELECT line, CASE WHEN count(DISTINCT n) = cardinality(lines) THEN min(ver) ELSE -1 END AS lo, max(ver) AS hi FROM p GROUP BY line
 ), k AS (
 	SELECT DISTINCT s.type, s.key FROM span
 	CROSS JOIN LATERAL (SELECT type, key FROM state WHERE room = room_ AND line = span.line AND until > span.lo
 		AND since > span.lo AND since <= span.hi AND span.hi > span.lo OFFSET 0) s
-), v AS (
+), v AS MATERIALIZED (
 	SELECT k.type, k.key, ARRAY(SELECT coalesce((SELECT s.event FROM p
 		CROSS JOIN LATERAL (SELECT event FROM state WHERE room = room_ AND line = p.line AND type = k.type AND key = k.key AND since <= p.ver
 			ORDER BY since DESC LIMIT 1) s
