@@ -26,7 +26,8 @@ STMT(feed_events,
  * Members with a pusher, from the smaller side: the members of the room, or those who have a pusher at all ($2 of them, about).
  */
 STMT(feed_members,
-    "SELECT r.nid, u.usr FROM unnest($1::bigint[]) k(room) JOIN room r ON r.nid = k.room CROSS JOIN LATERAL ("
+    "SELECT r.nid, u.usr FROM unnest($1::bigint[]) k(room) CROSS JOIN LATERAL"
+    " (SELECT nid, joined FROM room WHERE nid = k.room OFFSET 0) r CROSS JOIN LATERAL ("
     "  SELECT m.usr FROM local_member m WHERE m.room = r.nid AND m.membership = 2 AND r.joined <= $2"
     "	AND EXISTS (SELECT FROM pusher p WHERE p.usr = m.usr)"
     "  UNION ALL SELECT p.usr FROM (SELECT DISTINCT usr FROM pusher) p CROSS JOIN LATERAL ("
@@ -35,7 +36,7 @@ STMT(feed_members,
 STMT(feed_with_pusher, "SELECT DISTINCT usr FROM pusher WHERE usr = ANY($1) ORDER BY usr");
 STMT(feed_readers,
     "SELECT DISTINCT r.usr FROM (SELECT usr FROM receipt WHERE pos >= $1 UNION ALL SELECT usr FROM receipt WHERE pos = ANY($2)) r"
-    " WHERE EXISTS (SELECT FROM pusher p WHERE p.usr = r.usr)");
+    " WHERE (SELECT true FROM pusher p WHERE p.usr = r.usr LIMIT 1)");
 STMT(feed_count, "SELECT count(DISTINCT usr) FROM pusher");
 /*
  * Whoever has a back-off keeps it. Rows of pushers that go at this moment are passed over; those that

@@ -1,5 +1,6 @@
 /* core/room/read.c - timelines: messages, single events, their context. read_state.c has the state. */
 #include "core/room/read.h"
+#include "core/room/erased.h"
 #include "core/room/names.h"
 #include "core/room/read_impl.h"
 #include "core/room/relation.h"
@@ -142,12 +143,23 @@ read_bundle(struct ctx *cx, const struct room_access *acc, const struct visibili
 }
 
 enum err
+read_erased(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, struct room_event *ev, size_t n)
+{
+	struct erased_ask *v = arena_alloc(cx->a, (n + 1) * sizeof *v);
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = (struct erased_ask){ &ev[i], vis, acc->rv };
+	return erased_hide(cx, v, n);
+}
+
+enum err
 page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char *key)
 {
 	const char **txn = arena_calloc(cx->a, pg->n + 1, sizeof *txn);
 	enum err e;
 
-	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK ||
+	if ((e = read_erased(cx, pg->acc, pg->vis, pg->ev, pg->n)) != M_OK ||
+	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK ||
 	    (e = read_bundle(cx, pg->acc, pg->vis, pg->ignored, pg->ev, pg->n)) != M_OK)
 		return e;
 	json_arr(o, key);
@@ -251,7 +263,8 @@ write_one(struct ctx *cx, const struct room_access *acc, struct visibility *vis,
 	const char *txn = NULL;
 	enum err e;
 
-	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK ||
+	if ((e = read_erased(cx, acc, vis, ev, 1)) != M_OK ||
+	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK ||
 	    (e = read_bundle(cx, acc, vis, NULL, ev, 1)) != M_OK)
 		return e;
 	room_event_write(o, key, ev, acc->id, cx->now, visibility_membership(cx->a, vis, ev), txn);

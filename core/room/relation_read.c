@@ -1,5 +1,6 @@
 /* core/room/relation_read.c - see relation_read.h. */
 #include "core/room/relation_read.h"
+#include "core/room/erased.h"
 #include "core/room/names.h"
 #include "core/room/read_impl.h"
 #include "core/room/relation.h"
@@ -137,7 +138,8 @@ write_events(struct ctx *cx, struct list *l, struct json_out *o)
 	const char **txn = arena_calloc(cx->a, l->n + 1, sizeof *txn);
 	enum err e;
 
-	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, l->ev, l->n, txn)) != M_OK)
+	if ((e = read_erased(cx, &l->acc, &l->vis, l->ev, l->n)) != M_OK ||
+	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, l->ev, l->n, txn)) != M_OK)
 		return e;
 	for (size_t i = 0; i < l->n; i++)
 		room_event_write(o, NULL, &l->ev[i], l->acc.id, cx->now, visibility_membership(cx->a, &l->vis, &l->ev[i]), txn[i]);
@@ -180,18 +182,6 @@ relations_list(struct ctx *cx, const char *room, const char *event_id, const str
 
 /* ---- threads */
 
-/* A root by someone ignored is shown redacted, as a client that counts for itself would have it. */
-static void
-hide(struct ctx *cx, const struct room_version *rv, struct room_event *ev)
-{
-	const char *content = room_event_content(cx->a, ev);
-	struct json *tree = NULL;
-
-	json_parse(cx->a, content, strlen(content), &tree);
-	ev->content = json_canonical_str(cx->a, event_redact_content(cx->a, rv, ev->type, tree), NULL);
-	ev->flags &= ~EV_VERBATIM;
-}
-
 static void
 take_threads(struct ctx *cx, struct rows *r, struct list *l, int64_t *last)
 {
@@ -201,8 +191,8 @@ take_threads(struct ctx *cx, struct rows *r, struct list *l, int64_t *last)
 	for (int64_t i = 0; i < l->limit && db_next(r); i++) {
 		room_event_read(r, &ev);
 		*last = db_i64(r, ROOM_EVENT_NCOLS);
-		if (ignored_has(&l->ignored, ev.sender))
-			hide(cx, l->acc.rv, &ev);
+		if (ignored_has(&l->ignored, ev.sender))	/* shown redacted, as a client that counts for itself would have it */
+			room_event_hide(cx->a, l->acc.rv, &ev);
 		if (visibility_allows(cx->a, &l->vis, &ev))
 			l->ev[l->n++] = ev;
 	}

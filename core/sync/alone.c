@@ -6,6 +6,7 @@
  * memory of its own, so that a client of 5,000 rooms, or of fifty with ten thousand
  * members, costs a worker no more than its answer and one piece.
  */
+#include "core/room/erased.h"
 #include "core/room/member.h"
 #include "core/room/relation.h"
 #include "core/base/sorted.h"
@@ -568,6 +569,22 @@ piece_bundle(struct piece *p)
 	return relation_bundle(p->run->cx, p->q->w->user_nid, &ignored, v, n);
 }
 
+/* What users who wished to be forgotten said before the reader came (erased.h). */
+static enum err
+piece_erased(struct piece *p)
+{
+	struct erased_ask *v;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < p->n; i++)
+		n += p->jobs[i].vis ? p->jobs[i].nshown : 0;
+	v = arena_alloc(p->run->cx->a, (n + 1) * sizeof *v);
+	for (i = n = 0; i < p->n; i++)
+		for (k = 0; p->jobs[i].vis && k < p->jobs[i].nshown; k++)
+			v[n++] = (struct erased_ask){ &p->jobs[i].shown[k]->ev, p->jobs[i].vis, p->jobs[i].room->rv };
+	return erased_hide(p->run->cx, v, n);
+}
+
 static enum err
 piece_run(struct piece *p)
 {
@@ -580,7 +597,7 @@ piece_run(struct piece *p)
 	if ((e = piece_load(p)) != M_OK)
 		return e;
 	piece_join(p);
-	if ((e = piece_timelines(p)) != M_OK || (e = piece_bundle(p)) != M_OK || (e = piece_complete(p)) != M_OK)
+	if ((e = piece_timelines(p)) != M_OK || (e = piece_erased(p)) != M_OK || (e = piece_bundle(p)) != M_OK || (e = piece_complete(p)) != M_OK)
 		return e;
 	for (i = 0; i < p->n; i++)
 		answer_job(p->run, cx->a, p->q, &p->jobs[i]);

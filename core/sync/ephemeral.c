@@ -103,7 +103,8 @@ is_new(const struct sync_req *q, const struct sync_job *j, int64_t pos)
 static bool
 shows_receipt(const struct sync_req *q, const struct sync_job *j, const struct sync_receipt *rc)
 {
-	return is_new(q, j, rc->pos) && rc->event && rc->user && (rc->thread <= 0 || rc->root) && (rc->kind == RECEIPT_READ || rc->usr == q->w->user_nid) &&
+	return is_new(q, j, rc->pos) && rc->event && rc->user && (rc->thread <= 0 || rc->root) &&
+	    (rc->kind == RECEIPT_READ || rc->usr == q->w->user_nid) &&
 	    !ignores(q, rc->user);
 }
 

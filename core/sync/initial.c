@@ -1,5 +1,5 @@
 /*
- * core/sync/initial.c - the oldest view of all (Client-Server API, "GET /initialSync", deprecated): what a first sync tells, said otherwise.
+ * core/sync/initial.c - the oldest view of all (Client-Server API, "GET /initialSync", deprecated): a first sync, said otherwise.
  *
  * A list of rooms, each with its newest events, its present state and what the user keeps about it; then receipts,
  * which the specification does not name but clients of then read. Knocking was not known.

@@ -31,7 +31,8 @@ void profile_take_member(struct ctx *cx, struct rows *r, struct json **name, str
 enum err profile_for_member(struct ctx *cx, int64_t user_nid, const char **name, const char **avatar);
 /*
  * Sets a field of cx->user; value NULL removes it. TX_RW. M_BAD_JSON for a wrong type (displayname and avatar_url are strings),
- * M_INVALID_PARAM (a display name of more than 256 characters, an avatar's URL of more than 1000 bytes), M_KEY_TOO_LARGE (255 bytes), M_PROFILE_TOO_LARGE (64 KiB in all).
+ * M_INVALID_PARAM (a display name of more than 256 characters, an avatar's URL of more than 1000 bytes),
+ * M_KEY_TOO_LARGE (255 bytes), M_PROFILE_TOO_LARGE (64 KiB in all).
  */
 enum err profile_set(struct ctx *cx, const char *key, const struct json *value);
 

@@ -136,8 +136,8 @@ cl_initial_sync(struct req *r)
 		return e;
 	w->kind = SYNC_INITIAL;
 	w->use_state_after = true;	/* the present state, not that of the timeline's start */
-	w->filter = arena_printf(r->cx.a, "{\"room\":{\"include_leave\":%s,\"timeline\":{\"limit\":%d},\"ephemeral\":{\"types\":[\"m.receipt\"]}}}",
-	    archived ? "true" : "false", (int)(limit < FILTER_LIMIT_MAX ? limit : FILTER_LIMIT_MAX));
+	w->filter = arena_printf(r->cx.a,
+	    "{\"room\":{\"include_leave\":%s,\"timeline\":{\"limit\":%d},\"ephemeral\":{\"types\":[\"m.receipt\"]}}}", archived ? "true" : "false", (int)(limit < FILTER_LIMIT_MAX ? limit : FILTER_LIMIT_MAX));
 	who_waits(r, w, 0);
 	if ((e = sync_check(&r->cx, w)) != M_OK)
 		return e;

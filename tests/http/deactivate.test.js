@@ -72,3 +72,25 @@ describe("deactivation", () => {
 		assert.throws(() => server.sql(`SELECT admin.deactivate('@${unique()}:${server.name}')`), /no such user/);
 	});
 });
+
+describe("a user who wished to be forgotten", () => {
+	test("is read as ever by who was there, redacted by who came later", async () => {
+		const [gone, was, later] = await Promise.all([register(server), register(server), register(server)]);
+		const room = await was.createRoom({ preset: "public_chat" });
+		await gone.join(room);
+		const id = await gone.send(room, "what I said");
+		const r = await gone.request("POST", `${V3}/account/deactivate`, {
+			body: { erase: true, auth: { type: "m.login.password", identifier: { type: "m.id.user", user: gone.name }, password: gone.password } } });
+		assert.equal(r.status, 200, r.text);
+		await later.join(room);
+		const path = `${V3}/rooms/${enc(room)}`;
+		const body = (e) => e.content.body;
+		for (const [who, text] of [[was, "what I said"], [later, undefined]]) {
+			assert.equal(body(await who.ok("GET", `${path}/event/${enc(id)}`)), text);
+			assert.equal(body((await who.ok("GET", `${path}/messages?dir=b&limit=50`)).chunk.find((e) => e.event_id === id)), text);
+			assert.equal(body((await who.ok("GET", `${path}/context/${enc(id)}`)).event), text);
+			assert.equal(body((await who.sync({ since: null, filter: { room: { timeline: { limit: 50 } } } })).rooms.join[room].timeline.events
+				.find((e) => e.event_id === id)), text);
+		}
+	});
+});
