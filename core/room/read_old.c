@@ -20,6 +20,7 @@ turn(struct page *pg)
 static enum err
 write_messages(struct ctx *cx, const struct room_access *acc, int64_t limit, struct json_out *o)
 {
+	struct position now;
 	struct page pg = { .acc = acc, .back = true, .at = acc->top, .stop = INT64_MIN,
 		.limit = (size_t)(limit < READ_LIMIT_MAX ? limit : READ_LIMIT_MAX) };
 	enum err e;
@@ -34,7 +35,10 @@ write_messages(struct ctx *cx, const struct room_access *acc, int64_t limit, str
 		json_arr(o, "chunk");
 		json_end(o);
 	}
-	json_str(o, "end", room_token(cx->a, acc->top));
+	/* From here both /messages and the stream of events (/events?room_id) go on. */
+	if ((e = position_now(cx, &now, NULL, 0)) != M_OK)
+		return e;
+	json_str(o, "end", token_encode(cx->a, &now));
 	json_str(o, "start", room_token(cx->a, pg.at));
 	json_end(o);
 	return M_OK;

@@ -99,6 +99,13 @@ describe("previews", () => {
 		const second = await waits;
 		assert.deepEqual(second.chunk.map((e) => e.event_id), [two]);
 		assert.deepEqual((await peek(bob, room, second.end)).chunk, []);
+		// "GET /rooms/:room_id/initialSync, followed by GET /events"
+		const seen = await bob.ok("GET", at(room, "/initialSync?limit=2"));
+		assert.deepEqual(seen.messages.chunk.map((e) => e.event_id), [one, two]);
+		const more = await alice.send(room, "more");
+		assert.deepEqual((await peek(bob, room, seen.messages.end, 5000)).chunk.map((e) => e.event_id), [more]);
+		assert.deepEqual((await bob.ok("GET", at(room, `/messages?dir=f&from=${enc(seen.messages.end)}`))).chunk.map((e) => e.event_id), [more]);
+		assert.deepEqual((await bob.ok("GET", at(room, `/initialSync?limit=0`))).messages.chunk, []);
 		// what comes after the room was closed is not for him; his own syncs go on as ever
 		await alice.setState(room, "m.room.history_visibility", { history_visibility: "shared" });
 		await alice.send(room, "three");
