@@ -9,8 +9,10 @@
 
 STMT(login_token_put, "INSERT INTO login_token (hash, usr, expires_ts) VALUES ($1, $2, $3)");
 STMT(login_token_delete, "DELETE FROM login_token WHERE hash = $1 RETURNING usr, expires_ts > $2");
+/* The account before the token, as whoever ends all sessions has it: else two might wait for each other. */
 STMT(login_token_account,
-    "SELECT n.body, a.locked, a.deactivated_ts IS NOT NULL FROM account a JOIN name n ON n.nid = a.usr WHERE a.usr = $1 FOR SHARE OF a");
+    "SELECT n.body, a.locked, a.deactivated_ts IS NOT NULL FROM account a JOIN name n ON n.nid = a.usr"
+    " WHERE a.usr = (SELECT usr FROM login_token WHERE hash = $1) FOR SHARE OF a");
 
 bool
 login_token_offered(const struct ctx *cx)
@@ -44,13 +46,13 @@ login_token_take(struct ctx *cx, const char *token, int64_t *usr, const char **u
 	enum err e;
 
 	sha256(token, strlen(token), hash);
-	if ((e = db_maybe(cx, &r, &login_token_delete, P_BYTES(hash, sizeof hash), P_I64(cx->now))) != M_OK)
+	db_queue(cx, &acc, DB_MAYBE, &login_token_account, P_BYTES(hash, sizeof hash));
+	db_queue(cx, &r, DB_MAYBE, &login_token_delete, P_BYTES(hash, sizeof hash), P_I64(cx->now));
+	if ((e = db_run(cx)) != M_OK)
 		return e;
-	if (r.n == 0 || !db_bool(&r, 1))
+	if (acc.n == 0 || r.n == 0 || !db_bool(&r, 1))
 		return fail(cx, M_FORBIDDEN, "this login token is unknown, has been used or is too old");
 	*usr = db_i64(&r, 0);
-	if ((e = db_row(cx, &acc, &login_token_account, P_I64(*usr))) != M_OK)
-		return e;
 	*user = db_text(&acc, 0);
 	if (db_bool(&acc, 2))
 		return fail(cx, M_USER_DEACTIVATED, "this account has been deactivated");

@@ -9,7 +9,7 @@
 #include "core/db/db.h"
 
 #define GRACE_MS (60 * 1000)
-#define PENDING_MAX "4"		/* answers that may be lost one after the other */
+#define PENDING_MAX "16"		/* answers that may be lost one after the other */
 #define KEPT_MS (3600 * 1000LL)	/* expired access tokens, until the device gets another one */
 
 STMT(refresh_lock_device, "SELECT 1 FROM device WHERE nid = $1 FOR NO KEY UPDATE");
@@ -32,10 +32,12 @@ STMT(refresh_pair_of, "SELECT pair FROM access_token WHERE hash = $1");
 STMT(refresh_put, "INSERT INTO refresh_token (hash, family, device, pending, since_ts) VALUES ($1, $2, $3, true, $4)");
 STMT(refresh_token_put,
     "INSERT INTO access_token (hash, device, usr, created_ts, expires_ts, pair) VALUES ($1, $2, $3, $4, $5, $6)");
+/* What is given up expires, so that its late use is a soft logout too. */
 STMT(refresh_trim,
     "WITH r AS (DELETE FROM refresh_token WHERE hash IN (SELECT hash FROM refresh_token WHERE device = $1 AND pending"
-    "  ORDER BY since_ts DESC OFFSET " PENDING_MAX ") RETURNING hash)"
-    " DELETE FROM access_token t WHERE t.device = $1 AND (t.expires_ts < $2 OR t.pair IN (SELECT hash FROM r))");
+    "  ORDER BY since_ts DESC OFFSET " PENDING_MAX ") RETURNING hash),"
+    " t AS (DELETE FROM access_token WHERE device = $1 AND expires_ts < $2)"
+    " UPDATE access_token t SET expires_ts = least(t.expires_ts, $3) FROM r WHERE t.device = $1 AND t.pair = r.hash");
 STMT(refresh_revoke,
     "WITH r AS (UPDATE refresh_token SET revoked = true WHERE device = $1)"
     " UPDATE access_token SET expires_ts = least(expires_ts, $2) WHERE device = $1");
@@ -123,7 +125,7 @@ exchange(struct ctx *cx, const struct family *f, const char *token, const unsign
 	    P_I64(cx->now));
 	db_queue(cx, NULL, DB_NONE, &refresh_token_put, P_BYTES(access, SHA256_LEN), P_I64(f->device), P_I64(f->usr), P_I64(cx->now),
 	    P_I64_OR_NULL(ms ? cx->now + ms : 0, 0), P_BYTES(p.hash, SHA256_LEN));
-	db_queue(cx, NULL, DB_NONE, &refresh_trim, P_I64(f->device), P_I64(cx->now - KEPT_MS));
+	db_queue(cx, NULL, DB_NONE, &refresh_trim, P_I64(f->device), P_I64(cx->now - KEPT_MS), P_I64(cx->now));
 	return db_commit(cx);
 }
 

@@ -33,6 +33,7 @@ STMT(session_device_trim,
 
 /* Tokens, transaction ids and what else hangs on a device go with it (ON DELETE CASCADE). */
 STMT(session_device_delete, "DELETE FROM device WHERE nid = $1");
+STMT(session_login_token_delete, "DELETE FROM login_token WHERE usr = $1");
 STMT(session_device_delete_all, "DELETE FROM device WHERE usr = $1 AND nid <> $2");
 
 enum err
@@ -117,5 +118,6 @@ enum err
 session_close_all(struct ctx *cx, int64_t user_nid, int64_t except_device)
 {
 	touch_user(cx, user_nid);
+	db_queue(cx, NULL, DB_NONE, &session_login_token_delete, P_I64(user_nid));
 	return db_exec(cx, NULL, &session_device_delete_all, P_I64(user_nid), P_I64(except_device));
 }

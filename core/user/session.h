@@ -43,7 +43,7 @@ struct session {
  */
 enum err session_open(struct ctx *cx, struct session *s, const struct session_wish *w);
 
-/* Ends the session of cx, or all of the user's: devices and tokens go, waiting syncs are woken to a 401. TX_RW. */
+/* Ends the session of cx, or all of the user's: devices and tokens go (also those by which he could log in), waiting syncs are woken to a 401. TX_RW. */
 enum err session_close(struct ctx *cx);
 enum err session_close_all(struct ctx *cx, int64_t user_nid, int64_t except_device /* 0: none */);
 

@@ -82,6 +82,7 @@ BEGIN
 	END IF;
 	UPDATE account SET password_hash = admin_password_hash(password) WHERE usr = acc.usr;
 	IF logout THEN
+		DELETE FROM login_token WHERE usr = acc.usr;
 		DELETE FROM device WHERE usr = acc.usr;
 		PERFORM admin_wake_user(acc.usr);
 	END IF;
@@ -95,6 +96,7 @@ DECLARE
 	acc account := admin_find_user(logout.user_id);
 	n integer;
 BEGIN
+	DELETE FROM login_token t WHERE t.usr = acc.usr AND logout.device_id IS NULL;
 	DELETE FROM device d WHERE d.usr = acc.usr AND (logout.device_id IS NULL OR d.device_id = logout.device_id);
 	GET DIAGNOSTICS n = ROW_COUNT;
 	PERFORM admin_wake_user(acc.usr);

@@ -112,15 +112,18 @@ Test(refresh, a_lost_answer_is_asked_for_again)
 
 Test(refresh, lost_answers_do_not_pile_up)
 {
-	struct session s[8];
+	struct session s[20];
 
-	for (int i = 0; i < 8; i++) {
+	for (int i = 0; i < 20; i++) {
 		cx->now++;
 		SAYS(refresh(first.refresh, &s[i]), "ok");
 	}
-	cr_assert_eq(sql_int("SELECT count(*) FROM refresh_token"), 5);
-	cr_assert_eq(sql_int("SELECT count(*) FROM access_token"), 5);
-	SAYS(use(s[7].token), "ok");
+	cr_assert_eq(sql_int("SELECT count(*) FROM refresh_token"), 17);
+	SAYS(use_as(cx, s[0].token), "soft");
+	SAYS(use_as(cx, s[19].token), "ok");
+	cx->now += 3600 * 1000 + 1;
+	SAYS(refresh(s[19].refresh, &s[0]), "ok");
+	cr_assert_leq(sql_int("SELECT count(*) FROM access_token"), 2);
 }
 
 Test(refresh, expired_tokens_go_with_a_later_exchange)
@@ -369,6 +372,35 @@ Test(refresh, a_login_token_of_a_locked_account_is_gone)
 	cr_assert_eq(by_token(cx, &token), M_USER_LOCKED);
 	sql("UPDATE account SET locked = false");
 	cr_assert_eq(by_token(cx, &token), M_FORBIDDEN);
+}
+
+/* Whoever ends all sessions ends what could begin one, too; and a log-in by token at that moment is among them, or comes too late. */
+static enum err
+close_step(struct ctx *c, void *unused)
+{
+	struct uia u = { .endpoint = "changePassword" };
+
+	cr_assert_eq(session_find(c, first.token), M_OK);
+	return password_change(c, &u, "new", true);
+}
+
+Test(refresh, a_new_password_ends_login_tokens)
+{
+	struct ctx *b = session();
+	const char *token = login_token(), *late = login_token(), *user;
+	struct session s = { 0 };
+	struct step *st;
+
+	db_begin(cx, TX_RW);
+	cr_assert_eq(login_token_take(cx, token, &s.user_nid, &user), M_OK);
+	st = step_start(b, close_step, NULL);
+	cr_assert(step_waits(st));
+	cr_assert_eq(session_open(cx, &s, &(struct session_wish){ .device_id = "THIEF" }), M_OK);
+	cr_assert_eq(db_commit(cx), M_OK);
+	cr_assert_eq(step_end(st), M_OK);
+	cr_assert_eq(sql_int("SELECT count(*) FROM device WHERE device_id = 'THIEF'"), 0);
+	cr_assert_eq(by_token(cx, &late), M_FORBIDDEN);
+	SAYS(use(first.token), "ok");
 }
 
 Test(refresh, openid_tokens)
