@@ -329,6 +329,19 @@ describe("presence", () => {
 describe("the old stream of events", () => {
 	const events = (c, q) => c.ok("GET", `${V3}/events?${new URLSearchParams(q)}`);
 
+	test("tells account data, that of a room with the room", async () => {
+		const room = await roomOf(alice, bob);
+		const { end: from } = await events(bob, { timeout: 0 });
+		const own = `${V3}/user/${enc(bob.userId)}`;
+		await bob.ok("PUT", `${own}/account_data/m.direct`, { a: 1 });
+		await bob.ok("PUT", `${own}/rooms/${enc(room)}/tags/u.x`, { order: 0.5 });
+		await bob.fails(405, "M_BAD_JSON", "PUT", `${own}/rooms/${enc(room)}/account_data/m.push_rules`, {});
+		assert.deepEqual((await events(bob, { from, timeout: 0 })).chunk, [
+			{ type: "m.direct", content: { a: 1 } },
+			{ type: "m.tag", content: { tags: { "u.x": { order: 0.5 } } }, room_id: room },
+		]);
+	});
+
 	test("begins now, waits, tells each event with its room", async () => {
 		const room = await roomOf(alice, bob);
 		const first = await events(bob, { timeout: 0 });
