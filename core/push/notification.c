@@ -25,10 +25,12 @@ write_event(struct json_out *o, const struct push_notification *n, bool id_only)
 	json_esc(o, "type", n->type);
 	json_esc(o, "sender", n->sender);
 	opt_esc(o, "sender_display_name", n->sender_name);
-	opt_esc(o, "room_name", n->room_name);
+	opt_esc(o, "room_name", n->room_name != NULL ? n->room_name : n->room_alias);
 	opt_esc(o, "room_alias", n->room_alias);
-	if (n->member_event)
+	if (n->member_event) {
+		opt_esc(o, "membership", n->membership);	/* not in the specification; gateways tell an invitation by it */
 		json_bool(o, "user_is_target", n->user_is_target);
+	}
 	if (n->content != NULL)
 		json_raw(o, "content", n->content);
 }

@@ -12,6 +12,7 @@ struct push_notification {
 	const char *id, *room_id, *type, *sender;
 	const char *sender_name, *room_name, *room_alias;
 	bool member_event, user_is_target;	/* an m.room.member event; of the user himself */
+	const char *membership;			/* what it says */
 	const char *content;			/* canonical JSON */
 	bool highlight;
 	const char *sound;			/* esc */

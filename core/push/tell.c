@@ -88,6 +88,14 @@ state_text(struct arena *a, const struct rows *r, int col, const char *key)
 	return s != NULL && *s != '\0' ? s : NULL;
 }
 
+static const char *
+membership_text(struct arena *a, const char *content)
+{
+	struct json *c;
+
+	return json_parse(a, content, strlen(content), &c) == JSON_OK ? json_get_esc(a, c, "membership") : NULL;
+}
+
 static void
 describe(struct ctx *cx, const struct rows *r, struct push_notification *to, const char *user)
 {
@@ -100,6 +108,7 @@ describe(struct ctx *cx, const struct rows *r, struct push_notification *to, con
 	to->content = room_event_content(cx->a, &ev);
 	to->member_event = ev.type_nid == T_MEMBER && ev.state_key != NULL;
 	to->user_is_target = to->member_event && strcmp(ev.state_key, user) == 0;
+	to->membership = to->member_event ? membership_text(cx->a, to->content) : NULL;
 	to->room_id = db_text(r, ROOM_EVENT_NCOLS);
 	to->room_name = state_text(cx->a, r, ROOM_EVENT_NCOLS + 1, "name");
 	to->room_alias = state_text(cx->a, r, ROOM_EVENT_NCOLS + 2, "alias");

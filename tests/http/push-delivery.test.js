@@ -111,7 +111,7 @@ describe("what is told", () => {
 		const id = await bob.createRoom({ name: "Come" });
 		await bob.invite(id, alice.userId);
 		const n = await g.wait((m) => m.type === "m.room.member", "the invitation");
-		assert.deepEqual([n.room_id, n.user_is_target, n.content.membership, n.room_name, n.counts.unread], [id, true, "invite", "Come", 1]);
+		assert.deepEqual([n.room_id, n.user_is_target, n.membership, n.room_name, n.counts.unread], [id, true, "invite", "Come", 1]);
 	});
 
 	test("the badge alone when it falls, also to zero", async () => {

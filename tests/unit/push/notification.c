@@ -64,6 +64,14 @@ Test(notification, what_is_not_known_is_left_out)
 	    "\"sender\":\"@b:x\",\"content\":{},\"counts\":{}," DEVICES("{}", ",\"tweaks\":{}"));
 }
 
+Test(notification, a_room_without_a_name_is_called_by_its_alias)
+{
+	const char *s = body((struct push_notification){ .id = "$e", .room_id = "!r:x", .type = "t", .sender = "@b:x", .room_alias = "#a:x",
+		.data = data("{}") });
+
+	cr_assert_not_null(strstr(s, "\"room_name\":\"#a:x\",\"room_alias\":\"#a:x\""));
+}
+
 Test(notification, event_id_only_tells_no_more)
 {
 	cr_assert_str_eq(body((struct push_notification){ .id = "$e", .room_id = "!r:x", .type = "m.room.encrypted", .sender = "@b:x",
@@ -76,9 +84,9 @@ Test(notification, event_id_only_tells_no_more)
 Test(notification, a_member_event_says_whether_it_is_about_the_user)
 {
 	const char *s = body((struct push_notification){ .id = "$e", .room_id = "!r:x", .type = "m.room.member", .sender = "@b:x",
-		.member_event = true, .user_is_target = true, .data = data("{}") });
+		.member_event = true, .user_is_target = true, .membership = "invite", .data = data("{}") });
 
-	cr_assert_not_null(strstr(s, "\"user_is_target\":true"));
+	cr_assert_not_null(strstr(s, "\"membership\":\"invite\",\"user_is_target\":true"));
 	s = body((struct push_notification){ .id = "$e", .room_id = "!r:x", .type = "m.room.member", .sender = "@b:x",
 		.member_event = true, .data = data("{}") });
 	cr_assert_not_null(strstr(s, "\"user_is_target\":false"));
