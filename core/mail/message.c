@@ -48,7 +48,7 @@ word_char(const char *s, char out[13])
 			out[o++] = hex[c >> 4];
 			out[o++] = hex[c & 15];
 		}
-	} while (((unsigned char)s[n] & 0xc0) == 0x80 && n < 4);
+	} while (n < 4 && ((unsigned char)s[n] & 0xc0) == 0x80);
 	out[o] = '\0';
 	return n;
 }

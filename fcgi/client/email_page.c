@@ -72,14 +72,13 @@ static enum err
 submit(struct req *r, const char *sid, const char *token)
 {
 	struct email_validation v;
-	const char *origin;
 	enum err e;
 
 	if ((e = email_token_submit(&r->cx, sid, NULL, token, &v)) != M_OK)
 		return failed(r, e);
-	if ((origin = next_origin(r, &v)) == NULL)
-		return confirmed(r, &v);
 	e = confirmed(r, &v);
+	if (next_origin(r, &v) == NULL)
+		return e;
 	reply_header(r, "Location", v.next_link);
 	r->status = 303;
 	return e;
