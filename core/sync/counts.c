@@ -129,8 +129,9 @@ counts_piece_queue(struct sync_run *run, struct unread_load *l, struct sync_req 
 
 /* ---- what a reader is told of a room */
 
+/* mode: the reader's in the room. */
 static bool
-may_count(const struct sync_req *q, const struct sync_event *e)
+may_count(const struct sync_req *q, unsigned mode, const struct sync_event *e)
 {
 	const struct room_event *ev = &e->ev;
 
@@ -138,14 +139,16 @@ may_count(const struct sync_req *q, const struct sync_event *e)
 		return false;
 	if (ev->sender_nid == q->w->user_nid)
 		return ev->type_nid != T_MEMBER;
-	return e->push_class >= PUSH_OTHER || ev->type_nid == T_REDACTION || push_modes_custom(&q->reader->modes) ||
-	    (e->push_class == PUSH_QUIET && strstr(ev->content, "\"m.mentions\"") != NULL);
+	return ev->type_nid == T_REDACTION || (mode & (MODE_CUSTOM | MODE_SENDERS)) != 0 ||
+	    (e->push_class >= PUSH_OTHER && (mode & MODE_CLASS(e->push_class)) != 0) ||
+	    (e->push_class >= PUSH_QUIET && (mode & MODE_MENTION) != 0 && strstr(ev->content, "\"m.mentions\"") != NULL);
 }
 
 bool
 counts_news(const struct sync_req *q, const struct sync_job *j)
 {
 	const struct sync_room *m = j->room;
+	unsigned mode;
 	size_t i;
 
 	if (!j->unread)
@@ -155,8 +158,9 @@ counts_news(const struct sync_req *q, const struct sync_job *j)
 	for (i = 0; i < m->nreceipts; i++)
 		if (m->receipts[i].usr == q->w->user_nid && position_new(&q->since, m->receipts[i].pos))
 			return true;
+	mode = push_mode_in(&q->reader->modes, m->id);
 	for (i = 0; i < m->ntl; i++)
-		if (may_count(q, m->tl[i]))
+		if (may_count(q, mode, m->tl[i]))
 			return true;
 	return false;
 }
