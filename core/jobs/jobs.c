@@ -188,9 +188,9 @@ jobs_ensure_recurring(struct ctx *cx)
 bool
 jobs_prepare(struct ctx *cx)
 {
+	static struct signing_key *key;		/* of the process; this runs again at each new connection */
 	struct arena_mark m = arena_mark(cx->a);
-	struct signing_key *key;
-	bool ok = server_key_load(cx, &key) == M_OK && jobs_ensure_recurring(cx) == M_OK;
+	bool ok = (key != NULL || server_key_load(cx, &key) == M_OK) && jobs_ensure_recurring(cx) == M_OK;
 
 	if (ok)
 		cx->key = key;

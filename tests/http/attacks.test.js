@@ -31,14 +31,16 @@ describe("authentication sessions", () => {
 		const { body: { session } } = await alice.request("POST", `${V3}/account/password`, { body: { new_password: "x" } });
 		// As if the stage had been passed.
 		server.sql(`UPDATE hearth.uia_session SET completed = '{m.login.password}' WHERE id = '${session}'`);
+		// Of one's own at another endpoint: refused. Somebody else's: as if there were none, so another one is begun.
+		const refused = (method, url, body) => alice.fails(403, "M_FORBIDDEN", method, url, { ...body, auth: { session } });
 		const deny = async (who, method, url, body) => {
 			const r = await who.request(method, url, { body: { ...body, auth: { session } } });
 			assert.equal(r.status, 401, r.text);
 			assert.notEqual(r.body.session, session);
 		};
-		await deny(alice, "POST", `${V3}/account/deactivate`, {});
-		await deny(alice, "DELETE", `${V3}/devices/${alice.deviceId}`, {});
-		await deny(alice, "POST", `${V1}/login/get_token`, {});
+		await refused("POST", `${V3}/account/deactivate`, {});
+		await refused("DELETE", `${V3}/devices/${alice.deviceId}`, {});
+		await refused("POST", `${V1}/login/get_token`, {});
 		await deny(bob, "POST", `${V3}/account/password`, { new_password: "x" });
 		await deny(anyone, "POST", `${V3}/register`, { username: unique() });
 		await alice.ok("GET", WHOAMI);
