@@ -2,11 +2,14 @@
 #include "core/push/notifications.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "core/base/sorted.h"
 #include "core/push/counts_impl.h"
+#include "core/room/names.h"
 #include "core/room/relation.h"
-#include "core/room/render.h"
+#include "core/room/visibility.h"
 
 #define WINDOW 100
 
@@ -31,9 +34,9 @@ STMT(notifications_window,
     "	AND pos >= w.joined_pos OFFSET 0) e ON true ORDER BY w.ts DESC, w.room DESC, w.room_pos DESC");
 /* For rules that ask for his display name: the present one. */
 STMT(notifications_names,
-    "SELECT e.content, e.flags FROM unnest($2::bigint[]) WITH ORDINALITY q(room, n)"
+    "SELECT q.n, e.content, e.flags FROM unnest($2::bigint[]) WITH ORDINALITY q(room, n)"
     " CROSS JOIN LATERAL (SELECT event FROM local_member WHERE usr = $1 AND room = q.room OFFSET 0) m"
-    " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = m.event OFFSET 0) e ORDER BY q.n");
+    " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = m.event OFFSET 0) e");
 
 enum { COL_TS = ROOM_EVENT_NCOLS, COL_ROOM, COL_ROOM_POS, COL_MEMBERS, COL_ROOM_ID, COL_READ };
 
@@ -70,85 +73,126 @@ struct search {
 	size_t n, limit;
 };
 
-/* The room as it was when the event came; the display name as it is. */
-static enum err
-load_rooms(struct search *s, struct rows *r, struct push_rooms *rooms)
+/* The rooms of a window's events. */
+struct places {
+	int64_t *room;			/* ascending */
+	size_t n;
+	struct push_rooms rules;	/* as they were when the events came */
+	struct visibility *vis;		/* room by room */
+	const struct json **name;	/* his display name in each, as it is, if rules ask for it */
+};
+
+static int
+by_nid(const void *a, const void *b)
 {
-	struct ctx *cx = s->cx;
-	int64_t *nids = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *nids);
-	struct rows rr;
+	int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void
+take_rooms(struct rows *r, struct places *p)
+{
 	size_t n = 0;
-	enum err e;
 
 	while (db_next(r))
 		if (!db_null(r, 0))
-			nids[n++] = db_i64(r, COL_ROOM);
+			p->room[n++] = db_i64(r, COL_ROOM);
 	r->i = -1;
-	push_rooms_queue(cx, &rr, nids, n);
-	if ((e = db_run(cx)) == M_OK)
-		push_rooms_take(cx, &rr, rooms);
-	return e;
+	qsort(p->room, n, sizeof *p->room, by_nid);
+	for (size_t i = 0; i < n; i++)
+		if (i == 0 || p->room[i] != p->room[i - 1])
+			p->room[p->n++] = p->room[i];
 }
 
-static enum err
-display_name(struct search *s, int64_t room, const struct json **name)
+static void
+take_names(struct ctx *cx, struct rows *r, struct places *p)
 {
-	struct json *v = NULL;
-	struct rows r;
+	while (r->res != NULL && db_next(r)) {
+		struct json *v = NULL;
+
+		json_parse(cx->a, db_text(r, 1), strlen(db_text(r, 1)), &v);
+		p->name[db_i64(r, 0) - 1] = json_get(db_i64(r, 2) & EV_VERBATIM ? json_get(v, "content") : v, "displayname");
+	}
+}
+
+/* One round trip. */
+static enum err
+load_rooms(struct search *s, struct rows *r, struct places *p)
+{
+	struct ctx *cx = s->cx;
+	int64_t *users = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *users);
+	struct rows rules, vis, names = { 0 };
 	enum err e;
 
-	if (!s->reader.modes.asks_display_name)
+	*p = (struct places){ .room = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *p->room) };
+	take_rooms(r, p);
+	if (p->n == 0)
 		return M_OK;
-	if ((e = db_maybe(s->cx, &r, &notifications_names, P_I64(s->reader.usr), P_I64S(&room, 1))) != M_OK || r.n == 0)
+	p->vis = arena_calloc(cx->a, p->n, sizeof *p->vis);
+	p->name = arena_calloc(cx->a, p->n, sizeof *p->name);
+	for (size_t i = 0; i < p->n; i++)
+		users[i] = s->reader.usr;
+	push_rooms_queue(cx, &rules, p->room, p->n);
+	visibility_queue(cx, &vis, users, p->room, p->n);
+	if (s->reader.modes.asks_display_name)
+		db_queue(cx, &names, DB_ANY, &notifications_names, P_I64(s->reader.usr), P_I64S(p->room, p->n));
+	if ((e = db_run(cx)) != M_OK)
 		return e;
-	json_parse(s->cx->a, db_text(&r, 0), strlen(db_text(&r, 0)), &v);
-	*name = json_get(db_i64(&r, 1) & EV_VERBATIM ? json_get(v, "content") : v, "displayname");
+	push_rooms_take(cx, &rules, &p->rules);
+	visibility_take(cx, &vis, users, p->n, p->vis);
+	take_names(cx, &names, p);
 	return M_OK;
 }
 
-static enum err
-take_one(struct search *s, const struct rows *r, const struct push_rooms *rooms)
+/* What history is filled in with stands at the position of a later event: that of his join, it may be. */
+static bool
+was_told(struct search *s, const struct visibility *vis, const struct room_event *ev)
+{
+	return (ev->type_nid == T_MEMBER && ev->key_nid == s->reader.usr) || visibility_was_in(s->cx->a, vis, ev);
+}
+
+static void
+take_one(struct search *s, const struct rows *r, const struct places *p)
 {
 	struct found *f = &s->v[s->n];
-	const struct push_room *room = push_room_find(rooms, db_i64(r, COL_ROOM));
+	const struct push_room *room = push_room_find(&p->rules, db_i64(r, COL_ROOM));
+	size_t at = i64_place(p->room, p->n, db_i64(r, COL_ROOM));
 	struct push_result said;
 	struct push_event ev;
-	enum err e;
 
 	if (room == NULL)
-		return M_OK;
+		return;
 	room_event_read(r, &f->ev);
 	const struct push_row row = { .type = f->ev.type, .sender = f->ev.sender, .state_key = f->ev.state_key, .content = f->ev.content,
 		.flags = f->ev.flags, .at_ver = f->ev.at_ver, .members = db_i64(r, COL_MEMBERS) };
-	if (push_reader_ignores(&s->reader, row.sender))
-		return M_OK;
+	if (push_reader_ignores(&s->reader, row.sender) || !was_told(s, &p->vis[at], &f->ev))
+		return;
 	push_event_fill(s->cx->a, room, &row, &ev);
-	if ((e = display_name(s, room->nid, &ev.display_name)) != M_OK)
-		return e;
+	ev.display_name = p->name[at];
 	said = push_match(push_reader_rules(s->cx->a, &s->reader), s->reader.user, &ev);
 	if (!said.notify || (s->only_highlight && !said.highlight))
-		return M_OK;
+		return;
 	f->room_id = db_text(r, COL_ROOM_ID);
 	f->read = db_bool(r, COL_READ);
 	f->actions = json_get(said.rule, "actions");
 	s->n++;
-	return M_OK;
 }
 
 /* One window further; stops behind the last one that is wanted. */
 static enum err
 look(struct search *s)
 {
-	struct push_rooms rooms;
+	struct places places;
 	struct rows r;
 	enum err e;
 
 	if ((e = db_query(s->cx, &r, &notifications_window, P_I64(s->reader.usr), P_I64(s->at.ts), P_I64(s->at.room), P_I64(s->at.room_pos))) != M_OK ||
-	    (e = load_rooms(s, &r, &rooms)) != M_OK)
+	    (e = load_rooms(s, &r, &places)) != M_OK)
 		return e;
 	while (s->n < s->limit && db_next(&r)) {
-		if (!db_null(&r, 0) && (e = take_one(s, &r, &rooms)) != M_OK)
-			return e;
+		if (!db_null(&r, 0))
+			take_one(s, &r, &places);
 		s->at = (struct place){ db_i64(&r, COL_TS), db_i64(&r, COL_ROOM), db_i64(&r, COL_ROOM_POS) };
 	}
 	s->end = r.n < WINDOW && r.i + 1 >= r.n;

@@ -340,15 +340,15 @@ snapshot(struct sync_run *run, struct sync_req **q, size_t n)
 void
 sync_done(struct sync_run *run, struct sync_req *q)
 {
+	bool carried = strlen(q->counts->counts) + strlen(q->counts->unused) < COUNTS_MAX;
+
 	if (q->news) {
 		answer_close(run, q);
 		return;
 	}
 	q->err = E_PARK;
-	if (strlen(q->counts->counts) + strlen(q->counts->unused) < COUNTS_MAX) {
-		q->w->counts = q->counts->counts;
-		q->w->unused = q->counts->unused;
-	}
+	q->w->counts = carried ? q->counts->counts : NULL;	/* not those that it had waited with before */
+	q->w->unused = carried ? q->counts->unused : NULL;
 	q->w->rooms = q->joined;
 	q->w->nrooms = q->njoined;
 }

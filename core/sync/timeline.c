@@ -66,7 +66,7 @@ timeline_bounds(const struct sync_req *q, struct sync_job *j, size_t scanned)
 	j->vs = q->w->use_state_after || j->hid_state ? j->v1 : j->v0;
 	if (j->nshown > 0)
 		return;
-	if (!j->limited)
+	if (!j->limited || m->ntl == 0)	/* none and limited: a purge has taken all up to where he left */
 		j->before = m->ntl > 0 ? m->tl[0]->ev.room_pos : m->last_room_pos < m->top ? m->last_room_pos : m->top;
 	else	/* limit 0: the gap ends with the newest event; else nothing was found as far as we looked */
 		j->before = q->f->timeline.limit == 0 ? m->tl[0]->ev.room_pos : m->tl[scanned - 1]->ev.room_pos - 1;

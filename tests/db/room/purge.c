@@ -519,3 +519,30 @@ Test(room_purge, from_psql)
 	run_jobs();
 	cr_expect_eq(sql_int("SELECT count(*) FROM event"), 0);
 }
+
+/* He left, and his leave is gone from the timeline before he hears of it: of the room there is its end, and a gap without events. */
+Test(room_purge, who_left_before_a_purge_hears_of_the_end)
+{
+	struct client *a = client_new("alice"), *b = client_new("bob");
+	const char *room = client_room(a, PUBLIC), *stays;
+
+	client_member(b, MEMBER_JOIN, room, NULL);
+	client_say(a, room, "1");
+	cr_assert_eq(client_sync(b), M_OK);
+	client_say(a, room, "2");
+	client_member(b, MEMBER_LEAVE, room, NULL);
+	stays = client_say(a, room, "3");
+	purge_before(a->cx, room, stays, false);
+	run_jobs();
+	for (int i = 0; i < 2; i++) {
+		struct json *answer, *left;
+		enum err e;
+
+		b->filter = i ? "{\"room\":{\"timeline\":{\"limit\":0}}}" : NULL;
+		answer = client_ask(b, b->since, &e);
+		cr_assert_eq(e, M_OK);
+		cr_assert_not_null(left = room_in(answer, "leave", room));
+		cr_expect_eq(at(left, "timeline/events")->u.arr.n, 0);
+		cr_expect(json_get_bool(at(left, "timeline"), "limited", false));
+	}
+}

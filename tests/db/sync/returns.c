@@ -183,6 +183,14 @@ Test(sync_returns, a_waiting_request_carries_the_key_counts)
 	cr_assert_eq(err, E_PARK);
 	cr_expect_str_eq(w.counts, "{\"signed_curve25519\":1}");
 	cr_expect_str_eq(w.unused, "[\"signed_curve25519\"]");
+	/* More than it carries: then none, and not those of before. */
+	sql("INSERT INTO one_time_key (device, algorithm, key_id, body) SELECT %lld, repeat('a', 100) || i, 'x', '{}' FROM generate_series(1, 50) i",
+	    (long long)a->device);
+	session_next(a->cx);
+	cr_assert_eq(sync_compute(a->cx, &v, 1, &body, &n, &err), M_OK);
+	cr_assert_eq(err, E_PARK);
+	cr_expect_null(w.counts);
+	cr_expect_null(w.unused);
 }
 
 /*
