@@ -16,10 +16,10 @@
  * canonical, so that equal keys are equal text.
  */
 STMT(device_keys_put,
-    "WITH old AS (SELECT (body::json->'keys')::text AS keys FROM device_key WHERE device = $1),"
+    "WITH old AS (SELECT (as_json(body)->'keys')::text AS keys FROM device_key WHERE device = $1),"
     " up AS (INSERT INTO device_key AS k (device, body) VALUES ($1, $2) ON CONFLICT (device) DO UPDATE"
     "	SET body = excluded.body WHERE k.body <> excluded.body RETURNING device, xmax <> 0 AS other),"
-    " rekeyed AS (SELECT device FROM up, old WHERE old.keys <> ($2::json->'keys')::text),"
+    " rekeyed AS (SELECT device FROM up, old WHERE old.keys <> (as_json($2)->'keys')::text),"
     " gone AS (DELETE FROM one_time_key WHERE device IN (SELECT device FROM rekeyed)),"
     " fell AS (DELETE FROM fallback_key WHERE device IN (SELECT device FROM rekeyed)),"
     " sigs AS (DELETE FROM key_signature WHERE usr = $3 AND key = $4 AND EXISTS (SELECT FROM up WHERE other)),"

@@ -17,7 +17,7 @@ STMT(line_write_rows,
     " ended AS (UPDATE state SET until = $3 WHERE ctid = ANY(ARRAY(SELECT id FROM old))),"
     " new AS (INSERT INTO state (room, line, type, key, since, event, membership)"
     "	SELECT $1, $2, c.type, c.key, $3, NULLIF(c.event, 0), CASE WHEN c.type = 2 THEN (SELECT array_position(ARRAY['invite', 'join', 'knock',"
-    "	'leave', 'ban'], (CASE WHEN flags & 8 = 0 THEN content::json ELSE content::json -> 'content' END) ->> 'membership')"
+    "	'leave', 'ban'], (CASE WHEN flags & 8 = 0 THEN as_json(content) ELSE as_json(content) -> 'content' END) ->> 'membership')"
     "	FROM event WHERE nid = c.event) END FROM c RETURNING type, key, event, membership)"
     " SELECT n.key, n.event, (SELECT sender FROM event WHERE nid = n.event), n.membership, o.membership,"
     " (SELECT body FROM name WHERE nid = n.key AND right(body, length($7)) = $7)"

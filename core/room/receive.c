@@ -202,19 +202,40 @@ find_create(struct receive *rc)
 	return M_OK;
 }
 
+/* The rules let in any create event of the room's server. A room has one: what holds now, or nothing yet. */
+static enum err
+is_second_create(struct receive *rc, const struct incoming *in, bool *second)
+{
+	struct view w = { .n = 1, .keys = { { "m.room.create", "" } } };
+	enum err e = M_OK;
+
+	*second = false;
+	if (strcmp(in->ev.type, "m.room.create") != 0 || rc->ap.room.state_ver == 0)
+		return M_OK;
+	if ((e = view_read(rc, &w, (struct point){ 0, rc->ap.room.state_ver })) == M_OK)
+		*second = w.v[0] != NULL && strcmp(w.v[0]->ev.id, in->ev.id) != 0;
+	return e;
+}
+
 enum err
 receive_judge(struct receive *rc, const struct incoming *in, struct stored *const *auth, struct point before, int *flags, const char **why,
     struct stored **replaces)
 {
 	struct ctx *cx = rc->cx;
 	struct view w;
+	bool second;
 	enum err e;
 
 	*flags = 0;
 	*why = NULL;
 	*replaces = NULL;
-	if ((e = find_create(rc)) != M_OK)
+	if ((e = find_create(rc)) != M_OK || (e = is_second_create(rc, in, &second)) != M_OK)
 		return e;
+	if (second) {
+		*flags = EV_REJECTED;
+		*why = "the room has another create event";
+		return M_OK;
+	}
 	if (before.ver >= 0) {
 		view_keys(rc, in, &w);
 		if ((e = view_read(rc, &w, before)) != M_OK)

@@ -57,7 +57,7 @@ struct received {
 	size_t nmissing_auth, nmissing_prev;
 };
 
-/* The state before an event as another server told it; its events are stored. Each key once; rejected ones are left out. */
+/* The state before an event as another server told it; its events are stored. Each key once; rejected ones count for nothing. */
 struct given_state {
 	const int64_t *events;
 	size_t n;

@@ -8,7 +8,7 @@ WITH RECURSIVE c(nid) AS (
 	UNION
 	SELECT (SELECT a.nid FROM event a WHERE a.id = substr(x.t, 2, length(x.t) - 2)) FROM c
 	CROSS JOIN LATERAL (SELECT flags, content, pdu FROM event WHERE nid = c.nid OFFSET 0) e
-	CROSS JOIN LATERAL json_array_elements((CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END)::json -> 'auth_events') j(v)
+	CROSS JOIN LATERAL json_array_elements(as_json(CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END) -> 'auth_events') j(v)
 	CROSS JOIN LATERAL (SELECT (CASE WHEN json_typeof(j.v) = 'array' THEN j.v -> 0 ELSE j.v END)::text AS t) x
 )
 SELECT nid FROM c WHERE nid IS NOT NULL

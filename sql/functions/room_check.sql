@@ -63,7 +63,7 @@ WITH r AS (
 	UNION ALL SELECT r.nid, format('forward extremity %s is no event of the room', x) FROM r, unnest(r.extremities) x
 		WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.nid = x AND e.room = r.nid)
 	UNION ALL SELECT r.nid, format('depth is %s, that of the forward extremities %s', r.depth, d.depth) FROM r
-		CROSS JOIN LATERAL (SELECT max((CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END::json ->> 'depth')::bigint) AS depth
+		CROSS JOIN LATERAL (SELECT max((as_json(CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END) ->> 'depth')::bigint) AS depth
 			FROM event e WHERE e.nid = ANY (r.extremities)) d WHERE d.depth <> r.depth
 	UNION ALL SELECT s.room, format('line %s type %s key %s: version %s lasts until %s, the next begins at %s', s.line, s.type, s.key,
 			s.since, s.until, coalesce(s.next_since, 9223372036854775807)) FROM s
@@ -81,7 +81,7 @@ WITH r AS (
 		AND x.prev_state IS DISTINCT FROM s.event_before
 	UNION ALL SELECT s.room, format('membership of key %s is %s, its event says %s', s.key, s.membership, m.membership)
 		FROM s JOIN event x ON x.nid = s.event CROSS JOIN LATERAL (SELECT
-			(CASE WHEN x.flags & 8 = 0 THEN x.content::json ELSE x.content::json -> 'content' END) ->> 'membership' AS membership) m
+			(CASE WHEN x.flags & 8 = 0 THEN as_json(x.content) ELSE as_json(x.content) -> 'content' END) ->> 'membership' AS membership) m
 		WHERE s.type = 2 AND m.membership IS DISTINCT FROM (ARRAY['invite', 'join', 'knock', 'leave', 'ban'])[s.membership]
 	UNION ALL SELECT r.nid, format('%s joined and %s invited are counted, there are %s and %s', r.joined, r.invited, c.joined, c.invited)
 		FROM r CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE membership = 2) AS joined,

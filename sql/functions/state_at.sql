@@ -59,12 +59,12 @@ SELECT * FROM v WHERE NOT v.events <@ v.events[1:1]
 $$;
 COMMENT ON FUNCTION state_diff IS 'The keys in which states (line, ver) of a room differ.';
 
--- What a state that another server told of (events, by nid) changes of a state here. event NULL: the key has none.
+-- What a state that another server told of (events, by nid; rejected ones count for nothing) changes of a state here. event NULL: the key has none.
 CREATE OR REPLACE FUNCTION state_given(room_ bigint, line_ int, ver_ bigint, events bigint[]) RETURNS TABLE (type bigint, key bigint, event bigint)
 LANGUAGE sql STABLE AS $$
 SELECT coalesce(a.type, g.type), coalesce(a.key, g.key), g.nid FROM state_at(room_, line_, ver_) a
 FULL JOIN (SELECT e.type, e.state_key AS key, e.nid FROM unnest(events) u(nid)
-	CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = u.nid OFFSET 0) e) g ON g.type = a.type AND g.key = a.key
+	CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = u.nid AND flags & 1 = 0 OFFSET 0) e) g ON g.type = a.type AND g.key = a.key
 WHERE a.event IS DISTINCT FROM g.nid
 $$;
 COMMENT ON FUNCTION state_given IS 'The changes from a state to that which a list of state events is.';

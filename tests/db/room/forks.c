@@ -373,6 +373,42 @@ about_others(struct ctx *cx, struct remote *rm)
 }
 Test(room_forks, redactions_and_relations_in_any_order) { IN(about_others, "11", "12"); }
 
+/* ---- what other servers may write */
+
+/* U+0000 is JSON, and PostgreSQL's operators refuse a document that holds it: in a name, in a member that nobody asked for. */
+static void
+nul(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "A1", "@alice:remote", TOPIC, "", TOPIC_OF("a\\u0000"), "dan");
+	remote_send(rm, "B1", "@bob:remote", MEMBER, "@bob:remote", "{\"membership\":\"join\",\"displayname\":\"b\\u0000\"}", "dan");
+	remote_send(rm, "B2", "@bob:remote", TOPIC, "", TOPIC_OF("b \\\\u0000"), "B1");
+	remote_send(rm, "C", "@carol:third", MSG, NULL, "{}", "A1 B2");
+	deliver_all(cx, rm, "A1 B1");
+	sql("UPDATE event SET pdu = left(pdu, -1) || ',\"x\\u0000\":\"\\\\u0000\"}' WHERE flags & 8 = 0");
+	deliver_all(cx, rm, "B2 C");
+	expect_all(rm);
+	expect_now(rm, "C");
+}
+Test(room_forks, nul_characters) { IN(nul, "1", "6", "12"); }
+
+/* A room has one create event. Another that its server tells of, alone or as part of a state, is none. */
+static void
+second_create(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	size_t first = rm->d.n;
+	remote_send(rm, "create2", "@mallory:remote", CREATE, "",
+	    arena_printf(rm->d.cx.a, "{\"creator\":\"@mallory:remote\",\"room_version\":\"%s\"}", rm->d.rv->id), "");
+	rm->before[first] = rm->before[remote_at(rm, "dan")];
+	cr_expect_neq(deliver_over_hole(cx, rm, "create2").is, RECEIVED);
+	remote_send(rm, "mallory", "@mallory:remote", MEMBER, "@mallory:remote", JOIN, "create2");
+	cr_expect_neq(deliver_over_hole(cx, rm, "mallory").is, RECEIVED, "in a room of his own making");
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
+	expect_now(rm, "dan");
+}
+Test(room_forks, a_second_create_event) { IN(second_create, "1", "6", "11"); }
+
 /* ---- our own events on several ends */
 
 static void
