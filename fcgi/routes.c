@@ -58,8 +58,8 @@ const struct route routes[] = {
 	{ GET, C3 "/devices",				GUEST, R_FREE, TX_NONE, 0, cl_get_devices, "getDevices" },
 	{ GET, C3 "/devices/{deviceId}",		GUEST, R_FREE, TX_NONE, 0, cl_get_device, "getDevice" },
 	{ PUT, C3 "/devices/{deviceId}",		GUEST, R_FREE, TX_RW, 64, cl_update_device, "updateDevice" },
-	{ DEL, C3 "/devices/{deviceId}",		USER, R_FREE, TX_NONE, 64, cl_delete_device, "deleteDevice" },
-	{ POST, C3 "/delete_devices",			USER, R_FREE, TX_NONE, 256, cl_delete_devices, "deleteDevices" },
+	{ DEL, C3 "/devices/{deviceId}",		USER, R_WRITE, TX_NONE, 64, cl_delete_device, "deleteDevice" },
+	{ POST, C3 "/delete_devices",			USER, R_WRITE, TX_NONE, 256, cl_delete_devices, "deleteDevices" },
 
 	/* ---- User data */
 	{ GET, C3 "/profile/{userId}",			ANYONE, R_FREE, TX_NONE, 0, cl_get_user_profile, "getUserProfile" },
@@ -154,7 +154,7 @@ const struct route routes[] = {
 	{ POST, C3 "/keys/query", GUEST, R_FREE, TX_NONE, 1024, cl_query_keys, "queryKeys" },
 	{ POST, C3 "/keys/claim", GUEST, R_FREE, TX_RW, 1024, cl_claim_keys, "claimKeys" },
 	{ GET, C3 "/keys/changes", USER, R_FREE, TX_RO, 0, cl_get_keys_changes, "getKeysChanges" },
-	{ POST, C3 "/keys/device_signing/upload", USER, R_FREE, TX_NONE, 256, cl_upload_cross_signing_keys, "uploadCrossSigningKeys" },
+	{ POST, C3 "/keys/device_signing/upload", USER, R_WRITE, TX_NONE, 256, cl_upload_cross_signing_keys, "uploadCrossSigningKeys" },
 	{ POST, C3 "/keys/signatures/upload", USER, R_FREE, TX_RW, 1024, cl_upload_cross_signing_signatures, "uploadCrossSigningSignatures" },
 	{ PUT, C3 "/sendToDevice/{eventType}/{txnId}", GUEST, R_FREE, TX_RW, 1024, cl_send_to_device, "sendToDevice" },
 	{ POST, C3 "/room_keys/version", USER, R_WRITE, TX_RW, 256, cl_post_room_keys_version, "postRoomKeysVersion" },

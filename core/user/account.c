@@ -35,7 +35,13 @@ STMT(account_insert,
 
 STMT(account_upgrade_update,
     "UPDATE account SET kind = 'user', password_hash = $2 WHERE usr = $1 AND kind = 'guest' AND deactivated_ts IS NULL AND NOT locked");
+/* What the old password, or a mail, has authorized and nobody has done yet must not outlive it. */
 STMT(account_password_update, "UPDATE account SET password_hash = $2 WHERE usr = $1");
+STMT(account_uia_drop, "DELETE FROM uia_session WHERE usr = $1 AND result IS NULL");
+STMT(account_login_token_drop, "DELETE FROM login_token WHERE usr = $1");
+STMT(account_reset_drop,
+    "DELETE FROM email_session WHERE purpose = 'reset' AND used_by IS NULL"
+    " AND address IN (SELECT address FROM threepid WHERE usr = $1 AND medium = 'email')");
 
 /* The localpart that a typed name means, or NULL: a full id of another server, or no name at all. */
 static const char *
@@ -185,7 +191,12 @@ account_upgrade(struct ctx *cx, int64_t usr, const char *hash)
 enum err
 account_set_password(struct ctx *cx, int64_t usr, const char *hash)
 {
-	return db_exec(cx, NULL, &account_password_update, P_I64(usr), P_TEXT(hash));
+	/* The account first: whoever acts on the old password holds it (uia_finish), and is done or too late. */
+	db_queue(cx, NULL, DB_NONE, &account_password_update, P_I64(usr), P_TEXT(hash));
+	db_queue(cx, NULL, DB_NONE, &account_uia_drop, P_I64(usr));
+	db_queue(cx, NULL, DB_NONE, &account_login_token_drop, P_I64(usr));
+	db_queue(cx, NULL, DB_NONE, &account_reset_drop, P_I64(usr));
+	return db_run(cx);
 }
 
 /* ---- credentials */

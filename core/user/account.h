@@ -49,7 +49,10 @@ enum err account_create(struct ctx *cx, const struct account_new *n, struct acco
 /* TX_RW. A guest becomes a user, with a password (hash NULL: none). M_USER_IN_USE when he is no guest any more. */
 enum err account_upgrade(struct ctx *cx, int64_t usr, const char *hash);
 
-/* TX_RW. hash NULL: no more password logins. */
+/*
+ * TX_RW. hash NULL: no more password logins. What the old password or a mail has authorized and nobody has done yet ends: the account's
+ * authentication sessions, its login tokens, other validations of its addresses for a reset.
+ */
 enum err account_set_password(struct ctx *cx, int64_t usr, const char *hash);
 
 /* What a client sent as password login, for login.c and the UIA stage m.login.password. */

@@ -18,14 +18,16 @@ static const char *const purposes[] = { [EMAIL_REGISTER] = "register", [EMAIL_AD
 STMT(email_known, "SELECT bool_or(can_reset) FROM threepid WHERE medium = 'email' AND address = $1");
 /*
  * No row comes back when there is nothing to send. A session that has ended or was used begins anew under its old sid; one that
- * lives keeps its token, so the links of all its mails are good.
+ * lives keeps its token, so the links of all its mails are good. Once validated it ends when it would have: one click must not be
+ * made to count for ever by asking again and again.
  */
 #define ENDED "(s.expires_ts <= $9 OR s.used_by IS NOT NULL OR s.token IS NULL)"
 STMT(email_session_put,
     "INSERT INTO email_session AS s (sid, purpose, address, client_secret, send_attempt, token, next_link, expires_ts, created_ts)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     " ON CONFLICT (purpose, address, client_secret) DO UPDATE SET send_attempt = excluded.send_attempt,"
-    " next_link = excluded.next_link, expires_ts = excluded.expires_ts,"
+    " next_link = excluded.next_link,"
+    " expires_ts = CASE WHEN s.validated_ts IS NULL OR " ENDED " THEN excluded.expires_ts ELSE s.expires_ts END,"
     " token = CASE WHEN excluded.token IS NULL OR " ENDED " THEN excluded.token ELSE s.token END,"
     " validated_ts = CASE WHEN " ENDED " THEN NULL ELSE s.validated_ts END,"
     " used_by = NULL"
@@ -33,11 +35,14 @@ STMT(email_session_put,
 STMT(email_session_sid, "SELECT sid FROM email_session WHERE purpose = $1 AND address = $2 AND client_secret = $3");
 STMT(email_session_look,
     "SELECT purpose, address, token, client_secret, validated_ts IS NOT NULL, next_link, expires_ts FROM email_session WHERE sid = $1");
+/* $4: the token that was looked at; the session may have begun anew since. */
 STMT(email_session_validate,
-    "UPDATE email_session SET validated_ts = $2, expires_ts = greatest(expires_ts, $3) WHERE sid = $1 AND validated_ts IS NULL");
+    "UPDATE email_session SET validated_ts = coalesce(validated_ts, $2),"
+    " expires_ts = CASE WHEN validated_ts IS NULL THEN greatest(expires_ts, $3) ELSE expires_ts END WHERE sid = $1 AND token = $4");
+/* One without a token looks like one whose mail was not answered yet: nobody learns here which addresses are known. */
 STMT(email_session_check,
-    "SELECT validated_ts IS NOT NULL FROM email_session"
-    " WHERE sid = $1 AND purpose = $2 AND ($3::bytea IS NULL OR client_secret = $3) AND expires_ts > $4 AND token IS NOT NULL"
+    "SELECT validated_ts IS NOT NULL AND token IS NOT NULL FROM email_session"
+    " WHERE sid = $1 AND purpose = $2 AND ($3::bytea IS NULL OR client_secret = $3) AND expires_ts > $4"
     " AND (used_by IS NULL OR used_by = $5)");
 STMT(email_session_take,
     "UPDATE email_session SET used_by = $3"
@@ -214,13 +219,14 @@ email_token_look(struct ctx *cx, const char *sid, const char *token, struct emai
 enum err
 email_token_submit(struct ctx *cx, const char *sid, const char *client_secret, const char *token, struct email_validation *out)
 {
+	int64_t n;
 	enum err e;
 
-	if ((e = token_check(cx, sid, client_secret, token, out)) != M_OK)
+	if ((e = token_check(cx, sid, client_secret, token, out)) != M_OK || (e = db_exec(cx, &n, &email_session_validate, P_TEXT(sid),
+	    P_I64(cx->now), P_I64(cx->now + cx->conf->email_valid_min * MINUTE), P_TEXT(token))) != M_OK)
 		return e;
 	out->validated = true;
-	return db_exec(cx, NULL, &email_session_validate, P_TEXT(sid), P_I64(cx->now),
-	    P_I64(cx->now + cx->conf->email_valid_min * MINUTE));
+	return n > 0 ? M_OK : fail(cx, M_TOKEN_INCORRECT, "this is not the token of the mail");
 }
 
 /* ---- credentials */

@@ -7,7 +7,9 @@
 #include "core/crypto/crypto.h"
 #include "core/db/db.h"
 
-STMT(login_token_put, "INSERT INTO login_token (hash, usr, expires_ts) VALUES ($1, $2, $3)");
+/* The device may be logged out at this moment, and with it all tokens of the account. */
+STMT(login_token_put,
+    "INSERT INTO login_token (hash, usr, expires_ts) SELECT $1, usr, $3 FROM device WHERE nid = $2 FOR KEY SHARE");
 STMT(login_token_delete, "DELETE FROM login_token WHERE hash = $1 RETURNING usr, expires_ts > $2");
 /* The account before the token, as whoever ends all sessions has it: else two might wait for each other. */
 STMT(login_token_account,
@@ -24,14 +26,17 @@ enum err
 login_token_make(struct ctx *cx, const struct uia *u, const char **token, int64_t *ms)
 {
 	unsigned char hash[SHA256_LEN];
+	int64_t n;
 	enum err e;
 
 	*token = random_token(cx->a, 32);
 	*ms = cx->conf->login_token_lifetime_s * 1000;
 	sha256(*token, strlen(*token), hash);
 	db_begin(cx, TX_RW);
-	db_queue(cx, NULL, DB_NONE, &login_token_put, P_BYTES(hash, sizeof hash), P_I64(cx->user_nid), P_I64(cx->now + *ms));
-	if ((e = uia_finish(cx, u, "")) == M_OK)
+	if ((e = uia_finish(cx, u, "")) == M_OK &&
+	    (e = db_exec(cx, &n, &login_token_put, P_BYTES(hash, sizeof hash), P_I64(cx->device), P_I64(cx->now + *ms))) == M_OK && n == 0)
+		e = fail(cx, M_UNKNOWN_TOKEN, "unknown access token");
+	if (e == M_OK)
 		e = db_commit(cx);
 	if (e != M_OK)
 		db_rollback(cx);

@@ -118,6 +118,7 @@ enum err
 session_close_all(struct ctx *cx, int64_t user_nid, int64_t except_device)
 {
 	touch_user(cx, user_nid);
-	db_queue(cx, NULL, DB_NONE, &session_login_token_delete, P_I64(user_nid));
-	return db_exec(cx, NULL, &session_device_delete_all, P_I64(user_nid), P_I64(except_device));
+	/* Then the login tokens: whoever makes one holds his device (login_token_make), so it is seen or was refused. */
+	db_queue(cx, NULL, DB_NONE, &session_device_delete_all, P_I64(user_nid), P_I64(except_device));
+	return db_exec(cx, NULL, &session_login_token_delete, P_I64(user_nid));
 }

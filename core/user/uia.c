@@ -31,6 +31,8 @@ STMT(uia_complete,
     " WHERE id = $1 AND result IS NULL AND completed = $6::text[] AND (NOT bound OR params = $3)");
 STMT(uia_email_put, "UPDATE uia_session SET email_sid = $2 WHERE id = $1 AND result IS NULL AND completed = $3::text[]");
 STMT(uia_done, "UPDATE uia_session SET result = $2, params = $3 WHERE id = $1 AND result IS NULL AND (NOT bound OR params = $3)");
+/* The hash was checked outside of this transaction. Nobody changes it before this one ends. */
+STMT(uia_password_confirm, "SELECT 1 FROM account WHERE usr = $1 AND password_hash = $2 FOR NO KEY UPDATE");
 STMT(uia_result,
     "SELECT result FROM uia_session WHERE id = $1 AND endpoint = $2 AND coalesce(usr, 0) = $3 AND params = $4"
     " AND result IS NOT NULL AND created_ts > $5");
@@ -61,6 +63,7 @@ stage_password(struct ctx *cx, struct uia *u, const struct json *auth)
 		return e;
 	if (acc.nid != u->usr)
 		return fail(cx, M_FORBIDDEN, "this is another account");
+	u->proof.password_hash = acc.password_hash;
 	return M_OK;
 }
 
@@ -431,9 +434,16 @@ uia_passed(const struct uia *u, const char *type)
 enum err
 uia_finish(struct ctx *cx, const struct uia *u, const char *result)
 {
+	struct rows r;
 	int64_t n;
 	enum err e;
 
+	if (u->proof.password_hash != NULL) {
+		if ((e = db_maybe(cx, &r, &uia_password_confirm, P_I64(u->usr), P_TEXT(u->proof.password_hash))) != M_OK)
+			return e;
+		if (r.n == 0)
+			return E_RETRY;
+	}
 	if (u->session == NULL)
 		return M_OK;
 	if ((e = db_exec(cx, &n, &uia_done, P_TEXT(u->session), P_TEXT(result), P_BYTES(u->params, sizeof u->params))) != M_OK)

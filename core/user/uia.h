@@ -30,6 +30,7 @@ struct uia_proof {
 	const char *token;		/* the registration token */
 	const char *email_sid;		/* the email_session; its stage may not be completed yet */
 	const char *terms;		/* the policies that were shown */
+	const char *password_hash;	/* what the password was right for, if it came with this request */
 };
 
 struct uia {
@@ -63,7 +64,10 @@ enum err uia_recall(struct ctx *cx, const char *endpoint, struct json **body, co
 /* Was this stage completed, now that uia_check() said M_OK? */
 bool uia_passed(const struct uia *u, const char *type);
 
-/* Ends the session, in the transaction that does what it authorized. E_RETRY when another request was faster. */
+/*
+ * Ends the session, in the transaction that does what it authorized. E_RETRY when another request was faster, or the password
+ * was changed since it was given in this request. (What was authorized in earlier ones ends by account_set_password().)
+ */
 enum err uia_finish(struct ctx *cx, const struct uia *u, const char *result);
 
 /* What uia_finish() stored when this request, with its session and parameters, was done before; else *result is NULL. */

@@ -25,7 +25,7 @@ BEGIN
 			USING ERRCODE = 'invalid_parameter_value', HINT = 'what is beyond ASCII only its owner can add';
 	END IF;
 	INSERT INTO threepid AS t (medium, address, usr, validated_ts, added_ts, can_reset) VALUES ('email', canonical, acc.usr, ms, ms, true)
-		ON CONFLICT (medium, address) DO UPDATE SET can_reset = true WHERE t.usr = acc.usr;
+		ON CONFLICT ON CONSTRAINT threepid_pkey DO UPDATE SET can_reset = true WHERE t.usr = acc.usr;
 	IF NOT FOUND THEN
 		RAISE EXCEPTION 'another account has this address: %', canonical USING ERRCODE = 'unique_violation', HINT = 'admin.emails';
 	END IF;

@@ -81,11 +81,15 @@ BEGIN
 		password := made_up_password;
 	END IF;
 	UPDATE account SET password_hash = admin_password_hash(password) WHERE usr = acc.usr;
+	-- What the old password, or a mail, has authorized; as account_set_password() has it.
+	DELETE FROM uia_session WHERE usr = acc.usr AND result IS NULL;
+	DELETE FROM email_session WHERE purpose = 'reset' AND used_by IS NULL
+		AND address IN (SELECT t.address FROM threepid t WHERE t.usr = acc.usr AND t.medium = 'email');
 	IF logout THEN
-		DELETE FROM login_token WHERE usr = acc.usr;
 		DELETE FROM device WHERE usr = acc.usr;
 		PERFORM admin_wake_user(acc.usr);
 	END IF;
+	DELETE FROM login_token WHERE usr = acc.usr;
 END $$;
 COMMENT ON FUNCTION admin.reset_password(text, text, boolean) IS
 	'Sets a new password; without one it is made up and returned. Ends all sessions of the user unless logout is false.';
@@ -96,9 +100,9 @@ DECLARE
 	acc account := admin_find_user(logout.user_id);
 	n integer;
 BEGIN
-	DELETE FROM login_token t WHERE t.usr = acc.usr AND logout.device_id IS NULL;
 	DELETE FROM device d WHERE d.usr = acc.usr AND (logout.device_id IS NULL OR d.device_id = logout.device_id);
 	GET DIAGNOSTICS n = ROW_COUNT;
+	DELETE FROM login_token t WHERE t.usr = acc.usr AND logout.device_id IS NULL;
 	PERFORM admin_wake_user(acc.usr);
 	RETURN n;
 END $$;

@@ -71,10 +71,29 @@ Test(admin, reset_password_and_logout_wake_the_waiting)
 	cr_assert_eq(session_find(cx, s.token), M_UNKNOWN_TOKEN);
 	cr_assert_eq(login_as(cx, "alice", "pw", &s), M_FORBIDDEN);
 	cr_assert_eq(login_as(cx, "alice", "new", &s), M_OK);
+	sql("INSERT INTO uia_session (id, endpoint, usr, params, created_ts) SELECT 'x', 'changePassword', usr, 'x', 0 FROM account");
+	sql("INSERT INTO login_token (hash, usr, expires_ts) SELECT 'x', usr, 9999999999999 FROM account");
+	sql("SELECT admin.add_email('alice', 'a@example.org')");
+	sql("INSERT INTO email_session (sid, purpose, address, client_secret, send_attempt, created_ts, expires_ts, validated_ts)"
+	    " VALUES ('x', 'reset', 'a@example.org', 'x', 1, 0, 9999999999999, 1)");
 	cr_assert_eq(login_as(cx, "alice", sql("SELECT admin.reset_password('alice', logout => false)"), &s), M_OK);
+	cr_assert_eq(sql_int("SELECT (SELECT count(*) FROM uia_session) + (SELECT count(*) FROM login_token) + (SELECT count(*) FROM email_session)"), 0);
 	cr_assert_eq(sql_int("SELECT devices FROM admin.users"), 2);
 	cr_assert_str_eq(sql_error("SELECT admin.reset_password('@alice:elsewhere')"), "P0002");
 	PQfinish(park);
+}
+
+Test(admin, emails)
+{
+	sql("SELECT admin.create_user('alice', 'pw'), admin.create_user('bob', 'pw')");
+	sql("SELECT admin.add_email('alice', 'A@Example.org')");
+	sql("UPDATE threepid SET can_reset = false");
+	sql("SELECT admin.add_email('alice', 'a@example.org')");
+	cr_assert_str_eq(sql("SELECT user_id || ' ' || address || ' ' || can_reset FROM admin.emails"), "@alice:localhost a@example.org true");
+	cr_assert_str_eq(sql_error("SELECT admin.add_email('bob', 'a@example.org')"), "23505");
+	cr_assert_str_eq(sql_error("SELECT admin.add_email('bob', 'a@b@example.org')"), "22023");
+	cr_assert_str_eq(sql("SELECT admin.delete_email('A@example.org')"), "t");
+	cr_assert_str_eq(sql("SELECT admin.delete_email('a@example.org')"), "f");
 }
 
 static const char *

@@ -240,3 +240,109 @@ Test(email_session, what_is_told_when_the_settings_say_so)
 	cr_assert_eq(ask_step(cx, &k), M_THREEPID_NOT_FOUND);
 	cr_assert_eq(sql_int("SELECT count(*) FROM email_session"), 1);
 }
+
+/* Of an address that an account has a mail tells, to its owner; whoever asks for it sees what he sees of any other that is not confirmed. */
+Test(email_session, a_known_address_looks_like_one_that_was_not_confirmed)
+{
+	struct ctx *cx = mail_session();
+	struct ask known = asking(EMAIL_REGISTER, "x@example.org", "s", 1), other = asking(EMAIL_REGISTER, "y@example.org", "s", 1);
+	bool v = true;
+
+	cr_assert_eq(threepid_put(cx, user(cx, "alice"), "x@example.org", 1, true), M_OK);
+	for (int p = EMAIL_REGISTER; p <= EMAIL_RESET; p++) {
+		known.rq.purpose = other.rq.purpose = (enum email_purpose)p;
+		cr_assert_eq(ask_step(cx, &known), M_OK);
+		cr_assert_eq(ask_step(cx, &other), M_OK);
+		cr_assert_eq(email_creds_check(cx, known.rq.purpose, known.sid, "s", &v), M_OK);
+		cr_assert_not(v);
+		cr_assert_eq(email_creds_check(cx, other.rq.purpose, other.sid, "s", &v), M_OK);
+		cr_assert_not(v);
+	}
+}
+
+/* Confirmed while nobody had it, then another one's: it proves nothing any more once it was asked for again. */
+Test(email_session, a_confirmed_one_without_a_token_is_no_proof)
+{
+	struct ctx *cx = mail_session();
+	const char *sid = validated(cx, EMAIL_REGISTER, "x@example.org", "s");
+	struct ask k = asking(EMAIL_REGISTER, "x@example.org", "s", 2);
+	bool v;
+
+	cr_assert_eq(threepid_put(cx, user(cx, "alice"), "x@example.org", 1, true), M_OK);
+	cr_assert_eq(ask_step(cx, &k), M_OK);
+	cr_assert_str_eq(k.sid, sid);
+	cr_assert_eq(email_creds_check(cx, EMAIL_REGISTER, sid, "s", &v), M_OK);
+	cr_assert_not(v);
+}
+
+/* One click must not let somebody choose passwords for as long as he keeps asking. */
+Test(email_session, a_confirmed_one_does_not_live_longer_by_asking_again)
+{
+	struct ctx *cx = mail_session();
+	const char *sid = validated(cx, EMAIL_ADD, "x@example.org", "s");
+	struct ask k = asking(EMAIL_ADD, "x@example.org", "s", 2);
+	int64_t end = sql_int("SELECT expires_ts FROM email_session");
+	bool v;
+
+	cx->now += 1000000;
+	cr_assert_eq(ask_step(cx, &k), M_OK);
+	cr_assert_eq(sql_int("SELECT expires_ts FROM email_session"), end);
+	cx->now = end;
+	cr_assert_eq(email_creds_check(cx, EMAIL_ADD, sid, "s", &v), M_THREEPID_AUTH_FAILED);
+	k.rq.send_attempt = 3;
+	cr_assert_eq(ask_step(cx, &k), M_OK);
+	cr_assert_gt(sql_int("SELECT expires_ts FROM email_session"), end, "it has begun anew");
+}
+
+struct click {
+	const char *sid, *token;
+};
+
+static enum err
+click_step(struct ctx *cx, void *arg)
+{
+	const struct click *c = arg;
+	struct email_validation v;
+
+	return email_token_submit(cx, c->sid, NULL, c->token, &v);
+}
+
+/* The click was looked at, then its session begins anew: what it would confirm now is another mail's. */
+Test(email_session, a_click_confirms_its_own_mail_alone)
+{
+	struct ctx *cx = mail_session();
+	struct ask k = asking(EMAIL_ADD, "x@example.org", "s", 1);
+	struct click c;
+	struct step *s;
+
+	cr_assert_eq(ask_step(cx, &k), M_OK);
+	c = (struct click){ k.sid, sql("SELECT token FROM email_session") };
+	c.token = arena_strdup(cx->a, c.token);
+	sql("BEGIN; UPDATE email_session SET token = 'another'");
+	s = step_start(session(), click_step, &c);
+	cr_assert(step_waits(s));
+	sql("COMMIT");
+	cr_assert_eq(step_end(s), M_TOKEN_INCORRECT);
+	cr_assert_str_eq(sql("SELECT validated_ts FROM email_session"), "");
+}
+
+/* Somebody else's click, or an earlier one's, must not choose the password once more. */
+Test(email_session, a_new_password_ends_other_resets)
+{
+	struct ctx *cx = mail_session();
+	int64_t alice = user(cx, "alice");
+	const char *mine, *yours, *adding;
+	bool v;
+
+	cr_assert_eq(threepid_put(cx, alice, "x@example.org", 1, true), M_OK);
+	cr_assert_eq(threepid_put(cx, user(cx, "bob"), "y@example.org", 1, true), M_OK);
+	mine = validated(cx, EMAIL_RESET, "x@example.org", "s");
+	yours = validated(cx, EMAIL_RESET, "y@example.org", "s");
+	adding = validated(cx, EMAIL_ADD, "z@example.org", "s");
+	db_begin(cx, TX_RW);
+	cr_assert_eq(account_set_password(cx, alice, "hash"), M_OK);
+	cr_assert_eq(db_commit(cx), M_OK);
+	cr_assert_eq(email_creds_check(cx, EMAIL_RESET, mine, "s", &v), M_THREEPID_AUTH_FAILED);
+	cr_assert_eq(email_creds_check(cx, EMAIL_RESET, yours, "s", &v), M_OK);
+	cr_assert_eq(email_creds_check(cx, EMAIL_ADD, adding, "s", &v), M_OK);
+}

@@ -148,7 +148,9 @@ Test(refresh, a_replay_ends_the_tokens_of_the_device)
 	SAYS(refresh(first.refresh, &two), "ok");
 	SAYS(use_as(cx, two.token), "ok");
 	cx->now += 61 * 1000;
+	memset(&cx->touched, 0, sizeof cx->touched);
 	SAYS(refresh(first.refresh, &again), "soft");
+	cr_assert_eq(cx->touched.nusers, 1, "a sync may be waiting with what ended");
 	SAYS(use_as(cx, two.token), "soft");
 	SAYS(refresh(two.refresh, &again), "soft");
 	SAYS(refresh(first.refresh, &again), "soft");
@@ -400,6 +402,67 @@ Test(refresh, a_new_password_ends_login_tokens)
 	cr_assert_eq(step_end(st), M_OK);
 	cr_assert_eq(sql_int("SELECT count(*) FROM device WHERE device_id = 'THIEF'"), 0);
 	cr_assert_eq(by_token(cx, &late), M_FORBIDDEN);
+	SAYS(use(first.token), "ok");
+}
+
+/* The same for one that is being made: its device is held, or gone. */
+static enum err
+make_step(struct ctx *c, void *unused)
+{
+	const char *token;
+	int64_t ms;
+
+	cr_assert_eq(session_find(c, first.token), M_OK);
+	return login_token_make(c, &authorized, &token, &ms);
+}
+
+Test(refresh, a_login_token_is_not_made_after_the_end_of_its_session)
+{
+	struct ctx *b = session();
+	struct step *st;
+
+	db_begin(cx, TX_RW);
+	cr_assert_eq(session_close_all(cx, alice.nid, 0), M_OK);
+	st = step_start(b, make_step, NULL);
+	cr_assert(step_waits(st));
+	cr_assert_eq(db_commit(cx), M_OK);
+	cr_assert_eq(step_end(st), M_UNKNOWN_TOKEN);
+	cr_assert_eq(sql_int("SELECT count(*) FROM login_token"), 0);
+}
+
+static enum err
+close_all_step(struct ctx *c, void *unused)
+{
+	enum err e;
+
+	db_begin(c, TX_RW);
+	if ((e = session_close_all(c, alice.nid, 0)) == M_OK)
+		e = db_commit(c);
+	return e;
+}
+
+Test(refresh, a_login_token_that_is_being_made_ends_with_all_sessions)
+{
+	struct ctx *b = session();
+	struct step *st;
+
+	/* somebody stands between the token and its COMMIT */
+	sql("BEGIN; INSERT INTO login_token (hash, usr, expires_ts) SELECT 'x', usr, 9999999999999 FROM device FOR KEY SHARE");
+	st = step_start(b, close_all_step, NULL);
+	cr_assert(step_waits(st));
+	sql("COMMIT");
+	cr_assert_eq(step_end(st), M_OK);
+	cr_assert_eq(sql_int("SELECT count(*) FROM login_token"), 0);
+}
+
+Test(refresh, a_new_password_ends_login_tokens_also_where_sessions_stay)
+{
+	const char *token = login_token();
+
+	db_begin(cx, TX_RW);
+	cr_assert_eq(account_set_password(cx, alice.nid, "hash"), M_OK);
+	cr_assert_eq(db_commit(cx), M_OK);
+	cr_assert_eq(by_token(cx, &token), M_FORBIDDEN);
 	SAYS(use(first.token), "ok");
 }
 

@@ -180,3 +180,65 @@ Test(uia, no_hash_of_a_password_alone_is_kept)
 	cr_assert_eq(check(only_password, 1, alice, "{\"new_password\":\"two\",\"password\":\"x\"}"), E_REPLY_READY);
 	cr_assert_eq(sql_int("SELECT count(DISTINCT params) FROM uia_session"), 1, "%s", same);
 }
+
+/* ---- the password is changed while what the old one authorized is not done yet */
+
+static enum err
+set_password(struct ctx *c, const char *password)
+{
+	enum err e;
+
+	db_begin(c, TX_RW);
+	if ((e = account_set_password(c, alice, gated_password_hash(c, password))) == M_OK)
+		e = db_commit(c);
+	if (e != M_OK)
+		db_rollback(c);
+	return e;
+}
+
+static enum err
+set_password_step(struct ctx *c, void *unused)
+{
+	return set_password(c, "new");
+}
+
+Test(uia, a_new_password_ends_what_the_old_one_authorized)
+{
+	struct ctx *b = session();
+	const char *id, *body;
+	struct uia u;
+
+	/* in an earlier request, or on the fallback page */
+	cr_assert_eq(check(flows, 1, alice, "{}"), E_REPLY_READY);
+	id = asked("session");
+	cr_assert_eq(check(flows, 1, alice, arena_printf(cx->a, "{\"auth\":{" PASSWORD ",\"session\":\"%s\"}}", "pw", id)), E_REPLY_READY);
+	body = arena_printf(cx->a, "{\"auth\":{\"type\":\"m.login.dummy\",\"session\":\"%s\"}}", id);
+	cr_assert_eq(set_password(b, "new"), M_OK);
+	cr_assert_eq(check(flows, 1, alice, body), E_REPLY_READY);
+	cr_assert_str_neq(asked("session"), id);
+	/* in this request: it is run again, and refused */
+	u = of(only_password, 1, alice, arena_printf(cx->a, "{\"auth\":{" PASSWORD "}}", "new"));
+	cr_assert_eq(uia_check(cx, &u), M_OK);
+	session_next(b);
+	cr_assert_eq(set_password(b, "newer"), M_OK);
+	db_begin(cx, TX_RW);
+	cr_assert_eq(uia_finish(cx, &u, ""), E_RETRY);
+	db_rollback(cx);
+	cr_assert_eq(uia_check(cx, &u), E_REPLY_READY);
+	cr_assert_str_eq(asked("errcode"), "M_FORBIDDEN");
+}
+
+Test(uia, a_new_password_waits_for_what_the_old_one_does)
+{
+	struct ctx *b = session();
+	struct uia u = of(only_password, 1, alice, arena_printf(cx->a, "{\"auth\":{" PASSWORD "}}", "pw"));
+	struct step *s;
+
+	cr_assert_eq(uia_check(cx, &u), M_OK);
+	db_begin(cx, TX_RW);
+	cr_assert_eq(uia_finish(cx, &u, ""), M_OK);
+	s = step_start(b, set_password_step, NULL);
+	cr_assert(step_waits(s));
+	cr_assert_eq(db_commit(cx), M_OK);
+	cr_assert_eq(step_end(s), M_OK);
+}
