@@ -31,6 +31,24 @@ build(struct receive *rc, const char *sender, struct stored *const *prev, size_t
 	return event_build(cx, &d, &out->ev);
 }
 
+/* The event by the first of them who may send it in this state. */
+static enum err
+build_first(struct receive *rc, const char *const *senders, size_t nsenders, struct stored *const *prev, size_t n, struct point before,
+    struct incoming *in, bool *found)
+{
+	enum err e;
+
+	*found = false;
+	for (size_t i = 0; i < nsenders && !*found; i++) {
+		if ((e = build(rc, senders[i], prev, n, before, in)) != M_OK)
+			return e;
+		if ((e = receive_allowed(rc, in, before)) != M_OK && e != M_FORBIDDEN)
+			return e;
+		*found = e == M_OK;
+	}
+	return M_OK;
+}
+
 static enum err
 merge_some(struct receive *rc, const char *const *senders, size_t nsenders, bool *done)
 {
@@ -39,24 +57,19 @@ merge_some(struct receive *rc, const char *const *senders, size_t nsenders, bool
 	struct point before;
 	struct received out;
 	struct incoming in;
+	bool found;
 	enum err e;
 
 	memcpy(prev, rc->ext, n * sizeof(struct stored *));
 	*done = false;
-	if ((e = receive_meet(rc, prev, n, &before)) != M_OK)
+	/* Where the ends meet is written down: not again at each event that comes when nobody may bring them together. */
+	if ((e = build_first(rc, senders, nsenders, prev, n, (struct point){ 0, rc->ap.room.state_ver }, &in, &found)) != M_OK || !found ||
+	    (e = receive_meet(rc, prev, n, &before)) != M_OK ||
+	    (e = build_first(rc, senders, nsenders, prev, n, before, &in, &found)) != M_OK || !found)
 		return e;
-	for (size_t i = 0; i < nsenders && !*done; i++) {
-		if ((e = build(rc, senders[i], prev, n, before, &in)) != M_OK)
-			return e;
-		if ((e = receive_allowed(rc, &in, before)) == M_OK) {
-			if ((e = receive_event(rc, &in, NULL, &out)) != M_OK)
-				return e;
-			*done = out.is == RECEIVED;
-		} else if (e != M_FORBIDDEN) {
-			return e;
-		}
-	}
-	return M_OK;
+	if ((e = receive_event(rc, &in, NULL, &out)) == M_OK)
+		*done = out.is == RECEIVED;
+	return e;
 }
 
 enum err

@@ -33,6 +33,8 @@ STMT(purge_state_rows,
     " SELECT event FROM d WHERE event IS NOT NULL");
 STMT(purge_fork_rows, "DELETE FROM state WHERE room = $1 AND line = ANY ($2) RETURNING event");
 STMT(purge_fork_lines, "DELETE FROM line WHERE room = $1 AND line = ANY ($2)");
+/* What stood on them and is not in the timeline (any more): of the state before it nothing is known now. */
+STMT(purge_fork_events, "UPDATE event SET line = 0, ver = NULL WHERE room = $1 AND line = ANY ($2)");
 /* Which of the events does state still consist of? Key by key: what is left of their keys, on all lines. */
 STMT(purge_held,
     "SELECT DISTINCT s.event FROM (SELECT DISTINCT type, state_key FROM event WHERE nid = ANY ($2) AND state_key IS NOT NULL) k"
@@ -148,6 +150,7 @@ delete_state(struct step *s, bool *more)
 	if (s->ndead > 0) {
 		db_queue(cx, &forks, DB_ANY, &purge_fork_rows, P_I64(s->room), P_I64S(s->dead, s->ndead));
 		db_queue(cx, NULL, DB_NONE, &purge_fork_lines, P_I64(s->room), P_I64S(s->dead, s->ndead));
+		db_queue(cx, NULL, DB_NONE, &purge_fork_events, P_I64(s->room), P_I64S(s->dead, s->ndead));
 	}
 	if ((e = db_run(cx)) != M_OK)
 		return e;

@@ -15,6 +15,11 @@ STMT(receive_keys,
     " CROSS JOIN LATERAL (SELECT state_value($1, $2::int, $3, (SELECT nid FROM name WHERE body = k.t), (SELECT nid FROM name WHERE body = k.s))"
     "	AS nid OFFSET 0) x CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = x.nid OFFSET 0) e");
 
+/* The version of line 0 from which on its states are whole: a purge leaves those from the first event that remains. */
+STMT(receive_floor,
+    "SELECT e.at_ver FROM hole h JOIN event e ON e.room = h.room AND e.room_pos = h.top_pos WHERE h.room = $1 AND h.kind = 3"
+    " ORDER BY h.top_pos DESC LIMIT 1");
+
 /* ---- opening */
 
 enum err
@@ -367,11 +372,37 @@ find_all(const struct receive *rc, const char *const *ids, size_t n, struct stor
 	return k;
 }
 
+/* Rejected and soft-failed events outlive a purge, the states before them do not. */
+static enum err
+forget_purged_states(struct receive *rc, const char *const *ids, size_t n)
+{
+	struct rows r;
+	bool asked = false;
+	int64_t floor = 0;
+	enum err e;
+
+	for (size_t i = 0; i < n; i++) {
+		struct stored *s = stored_find(&rc->events, ids[i]);
+		if (s == NULL || s->elsewhere || s->room_pos != INT64_MIN || s->before.line != 0 || s->before.ver < 0)
+			continue;
+		if (!asked) {
+			if ((e = db_maybe(rc->cx, &r, &receive_floor, P_I64(rc->ap.room.nid))) != M_OK)
+				return e;
+			floor = r.n > 0 ? db_i64(&r, 0) : 0;
+			asked = true;
+		}
+		if (s->before.ver < floor)
+			s->before.ver = -1;
+	}
+	return M_OK;
+}
+
 enum err
 receive_load_cited(struct receive *rc, const struct incoming *in, size_t n)
 {
 	const char **ids;
 	size_t k = 0, max = n;
+	enum err e;
 
 	for (size_t i = 0; i < n; i++)
 		max += in[i].ev.nauth + in[i].ev.nprev;
@@ -384,7 +415,9 @@ receive_load_cited(struct receive *rc, const struct incoming *in, size_t n)
 		for (size_t j = 0; j < ev->nprev; j++)
 			ids[k++] = ev->prev_ids[j];
 	}
-	return stored_load(rc->cx, &rc->ap.room, &rc->events, ids, k);
+	if ((e = stored_load(rc->cx, &rc->ap.room, &rc->events, ids, k)) != M_OK)
+		return e;
+	return forget_purged_states(rc, ids, k);
 }
 
 enum err

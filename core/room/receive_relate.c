@@ -12,11 +12,14 @@
 STMT(receive_target, "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.nid = $1");
 STMT(receive_wait,
     "INSERT INTO event_relation (event, rel_type, type, sender, room_pos, ts, target_id) VALUES ($1, 18, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING");
-STMT(receive_waiting, "SELECT event, rel_type FROM event_relation WHERE target IS NULL AND target_id = $1 ORDER BY room_pos LIMIT 1000");
+/* Any message may say that it relates to another one as m.room.redaction: that is none. */
+STMT(receive_waiting,
+    "SELECT event FROM event_relation WHERE target IS NULL AND target_id = $1 AND rel_type = 18 AND type = 18 ORDER BY room_pos LIMIT 1000");
 STMT(receive_waited, "DELETE FROM event_relation WHERE event = $1 AND rel_type = 18");
 /* Only within a room. What was said in a thread before its root came stays in the main timeline, but the thread counts it. */
 STMT(receive_found,
-    "WITH u AS (UPDATE event_relation r SET target = $2, target_id = NULL WHERE r.event = ANY($1) AND r.target IS NULL AND r.rel_type <> 18"
+    "WITH u AS (UPDATE event_relation r SET target = $2, target_id = NULL WHERE r.target_id = $1 AND r.target IS NULL"
+    "	AND (r.rel_type <> 18 OR r.type <> 18)"
     "	AND (SELECT room FROM event WHERE nid = r.event) = $3 RETURNING r.rel_type, r.sender, r.room_pos),"
     " t AS (INSERT INTO thread AS t (root, room, n, latest_pos) SELECT $2, $3, count(*), max(room_pos) FROM u WHERE rel_type = 27 HAVING count(*) > 0"
     "	ON CONFLICT (root) DO UPDATE SET n = t.n + excluded.n, latest_pos = greatest(t.latest_pos, excluded.latest_pos))"
@@ -76,29 +79,24 @@ enum err
 receive_relate(struct receive *rc, const struct stored *s)
 {
 	struct ctx *cx = rc->cx;
-	int64_t *events, *redactions;
-	size_t n = 0, nredactions = 0;
+	int64_t *redactions;
+	size_t nredactions = 0;
 	struct rows r;
 	enum err e;
 
+	db_queue(cx, NULL, DB_NONE, &receive_found, P_TEXT(s->ev.id), P_I64(s->nid), P_I64(rc->ap.room.nid));
 	if ((e = db_query(cx, &r, &receive_waiting, P_TEXT(s->ev.id))) != M_OK)
 		return e;
-	events = arena_alloc(cx->a, ((size_t)r.n + 1) * sizeof *events);
 	redactions = arena_alloc(cx->a, ((size_t)r.n + 1) * sizeof *redactions);
-	while (db_next(&r)) {
-		if (db_i64(&r, 1) == T_REDACTION)
-			redactions[nredactions++] = db_i64(&r, 0);
-		else
-			events[n++] = db_i64(&r, 0);
-	}
-	if (n > 0)
-		db_queue(cx, NULL, DB_NONE, &receive_found, P_I64S(events, n), P_I64(s->nid), P_I64(rc->ap.room.nid));
+	while (db_next(&r))
+		redactions[nredactions++] = db_i64(&r, 0);
 	if ((e = stored_load_nids(cx, &rc->ap.room, &rc->events, redactions, nredactions)) != M_OK)
 		return e;
 	for (size_t i = 0; i < nredactions; i++) {
 		const struct stored *by = stored_of_nid(&rc->events, redactions[i]);
+		const char *id = by != NULL && !by->elsewhere ? event_redacts(cx->a, &by->ev) : NULL;
 		db_queue(cx, NULL, DB_NONE, &receive_waited, P_I64(redactions[i]));
-		if (by != NULL && !by->elsewhere && (e = redact(rc, by, s)) != M_OK)
+		if (id != NULL && strcmp(id, s->ev.id) == 0 && (e = redact(rc, by, s)) != M_OK)
 			return e;
 	}
 	return s->type_nid == T_REDACTION ? carry_out(rc, s) : M_OK;

@@ -241,7 +241,7 @@ nid_of(struct receive *rc, const char *body, int64_t *nid)
 	return *nid >= 0 ? M_OK : name_nid(rc->cx, body, nid);
 }
 
-/* What it says about another event. Only what is shown has relations. */
+/* What it says about another event. Only what is shown has relations; a redaction has none, its row is for its waiting (receive_relate.c). */
 static enum err
 relate(struct receive *rc, const struct incoming *in)
 {
@@ -250,7 +250,8 @@ relate(struct receive *rc, const struct incoming *in)
 	enum err e;
 
 	ap->rel = NULL;
-	relation_want(ap, &d);
+	if (strcmp(d.type, "m.room.redaction") != 0)
+		relation_want(ap, &d);
 	if (ap->rel == NULL)
 		return M_OK;
 	relation_queue(ap, ap->room.id);

@@ -1,4 +1,5 @@
 /* tests/db/room/forks.c - rooms with branches, told by other servers: the state before each event is that of the history. */
+#include "core/room/purge.h"
 #include "tests/db/room/remote.h"
 
 #include <stdlib.h>
@@ -409,6 +410,43 @@ second_create(struct ctx *cx, struct remote *rm)
 }
 Test(room_forks, a_second_create_event) { IN(second_create, "1", "6", "11"); }
 
+/* A message that says that it relates to another one as a redaction is none. */
+static void
+false_redaction(struct ctx *cx, struct remote *rm)
+{
+	struct arena *a = rm->d.cx.a;
+
+	enter_after(cx, rm, NULL);
+	send_messages(rm, "late", 1, NULL);
+	remote_send(rm, "false", "@bob:remote", MSG, NULL, arena_printf(a,
+	    "{\"m.relates_to\":{\"rel_type\":\"m.room.redaction\",\"event_id\":\"%s\"}}", remote_id(rm, "late1")), "dan");
+	/* A true one whose content relates it to something else waits all the same. */
+	remote_send(rm, "T1", "@alice:remote", TOPIC, "", TOPIC_OF("secret"), "dan");
+	remote_send(rm, "true", "@bob:remote", "m.room.redaction", NULL, arena_printf(a,
+	    "{\"redacts\":\"%s\",\"m.relates_to\":{\"rel_type\":\"m.x\",\"event_id\":\"$nothing\"}}", remote_id(rm, "T1")), "dan");
+	deliver_all(cx, rm, "false true late1 T1");
+	cr_expect_str_eq(body_of(rm, "late1"), "late1");
+	cr_expect_eq(sql_int("SELECT flags & 16 FROM event WHERE id = '%s'", remote_id(rm, "T1")), 16);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event_relation WHERE target IS NULL"), 0);
+}
+Test(room_forks, false_redactions) { IN(false_redaction, "11", "12"); }
+
+/* Backfill goes down: the root of a thread comes after all that was said in it. */
+static void
+long_thread(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	send_messages(rm, "root", 1, NULL);
+	send_messages(rm, "A", 1, "dan");
+	deliver_all(cx, rm, "A1");
+	sql("WITH e AS (INSERT INTO event (room, ts, type, sender, flags, id, content, pdu) SELECT room, ts, type, sender, 4, id || i, content, pdu"
+	    " FROM event, generate_series(1, 1200) i WHERE id = '%s' RETURNING *) INSERT INTO event_relation (event, rel_type, type, sender, room_pos, ts, target_id)"
+	    " SELECT nid, 27, type, sender, 1, ts, '%s' FROM e", remote_id(rm, "A1"), remote_id(rm, "root1"));
+	deliver_all(cx, rm, "root1");
+	cr_expect_eq(sql_int("SELECT n FROM thread"), 1200);
+}
+Test(room_forks, a_root_after_a_long_thread) { IN(long_thread, "10"); }
+
 /* ---- our own events on several ends */
 
 static void
@@ -468,6 +506,57 @@ endless_ends(struct ctx *cx, struct remote *rm)
 	expect_now(rm, "dan");
 }
 Test(room_forks, far_too_many_ends) { IN(endless_ends, "6"); }
+
+/* Nobody of this server may bring them together: then nothing is written for it, however often it is tried. */
+static void
+nobody_merges(struct ctx *cx, struct remote *rm)
+{
+	remote_send(rm, "L", "@alice:remote", LEVELS, "", "{\"users\":{\"@alice:remote\":100,\"@bob:remote\":50},\"events_default\":50}", NULL);
+	enter_after(cx, rm, NULL);
+	for (int i = 0; i <= 104; i++) {
+		const char *name = arena_printf(rm->d.cx.a, "E%d", i);
+
+		remote_send(rm, name, "@bob:remote", i % 2 ? "m.room.name" : TOPIC, "", arena_printf(rm->d.cx.a, "{\"n\":%d}", i), "dan");
+		deliver_all(cx, rm, name);
+	}
+	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 105);
+	cr_expect_eq(sql_int("SELECT count(*) FROM line"), 104, "one for each event but the first");
+}
+Test(room_forks, ends_that_nobody_may_merge) { IN(nobody_merges, "10"); }
+
+/* ---- after a purge */
+
+/* What was refused stays, the state before it goes: whoever cites it then cites something that is not known. */
+static void
+purged(struct ctx *cx, struct remote *rm)
+{
+	struct received r;
+
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "A", "@alice:remote", TOPIC, "", TOPIC_OF("a"), "dan");
+	remote_send(rm, "bad", "@carol:third", TOPIC, "", TOPIC_OF("no"), "A");		/* on the room's line */
+	remote_send(rm, "B", "@bob:remote", "m.room.name", "", "{\"name\":\"b\"}", "dan");
+	remote_send(rm, "bad2", "@carol:third", TOPIC, "", TOPIC_OF("no"), "B");		/* on a fork */
+	deliver_all(cx, rm, "A");
+	cr_expect_eq(deliver(cx, rm, "bad").is, RECEIVED_REJECTED);
+	deliver_all(cx, rm, "B");
+	cr_expect_eq(deliver(cx, rm, "bad2").is, RECEIVED_REJECTED);
+	remote_send(rm, "L", "@alice:remote", LEVELS, "", "{\"users\":{\"@alice:remote\":100},\"state_default\":100}", "A B");
+	remote_send(rm, "M", "@alice:remote", MSG, NULL, "{}", "L");
+	remote_send(rm, "N", "@alice:remote", MSG, NULL, "{}", "M");
+	deliver_all(cx, rm, "L M N");
+	OK(cx, TX_RW, purge_history(cx, rm->d.room, remote_id(rm, "N"), 0, false));
+	bool more = true;
+	while (more)
+		OK(cx, TX_RW, purge_history_step(cx, sql_int("SELECT nid FROM room"), sql_int("SELECT last_room_pos - 1 FROM room"), false, &more));
+	remote_send(rm, "late", "@alice:remote", MSG, NULL, "{}", "bad");
+	remote_send(rm, "late2", "@alice:remote", MSG, NULL, "{}", "bad2");
+	r = deliver(cx, rm, "late");
+	cr_expect_eq(r.is, RECEIVED_NOT);
+	cr_expect_eq(r.nmissing_prev, 1);
+	cr_expect_eq(deliver(cx, rm, "late2").is, RECEIVED_NOT);
+}
+Test(room_forks, what_a_purge_leaves_is_no_state) { IN(purged, "6", "10"); }
 
 /* ---- sizes */
 
