@@ -5,6 +5,13 @@
 #include "core/push/counts_impl.h"
 #include "core/room/render.h"
 
+/*
+ * What one load may cost in looking at events, as bytes of events times 64 bytes of rules: about a second. Many keywords and long
+ * messages would keep a worker for minutes; what is not looked at then is not counted. Each pair has an even share, or SHARE_MIN.
+ */
+#define WORK_MAX 20000000
+#define SHARE_MIN 500000
+
 STMT(read_up_to_upsert,
     "INSERT INTO read_up_to AS r (usr, room, thread, room_pos)"
     " SELECT usr, room, thread, max(room_pos) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) u(usr, room, thread, room_pos)"
@@ -74,6 +81,10 @@ STMT(unread_all,
  */
 #define EVENT_COLS "room_pos, thread, type, sender, state_key, content, flags, at_ver, members"
 #define NOT_READ "redacted_by IS NULL AND sender <> q.usr ORDER BY room_pos DESC LIMIT 1000"
+/* Of events in the order of their rows, as many as make a megabyte. octet_length() does not fetch what it measures. */
+#define MEGABYTE(events)										\
+	"(SELECT " EVENT_COLS " FROM (SELECT v.*, sum(octet_length(content)) OVER (ROWS UNBOUNDED PRECEDING) - octet_length(content) AS bytes"	\
+	"	FROM (" events ") v) w WHERE bytes < 1048576)"
 STMT(unread_events,
     "SELECT q.n, q.room, e.thread, (SELECT id FROM event WHERE nid = e.thread), (SELECT body FROM name WHERE nid = e.type),"
     " (SELECT body FROM name WHERE nid = e.sender), (SELECT body FROM name WHERE nid = e.state_key), e.content, e.flags, e.at_ver, e.members"
@@ -82,10 +93,10 @@ STMT(unread_events,
     "		AND s.key = ANY(ARRAY(SELECT nid FROM name WHERE body = ANY($4))) LIMIT 1) OFFSET 0) q"
     POSITIONS
     " LEFT JOIN LATERAL ("
-    "	(SELECT " EVENT_COLS " FROM event WHERE room = q.room AND room_pos > p.main AND thread IS NULL AND " NOT_READ ")"
-    "	UNION ALL (SELECT e.* FROM (SELECT t.root, k.pos FROM " THREADS " WHERE t.last_pos > k.pos OFFSET 0) t"
+    "	" MEGABYTE("SELECT " EVENT_COLS " FROM event WHERE room = q.room AND room_pos > p.main AND thread IS NULL AND " NOT_READ)
+    "	UNION ALL " MEGABYTE("SELECT e.* FROM (SELECT t.root, k.pos FROM " THREADS " WHERE t.last_pos > k.pos OFFSET 0) t"
     "		CROSS JOIN LATERAL (SELECT " EVENT_COLS " FROM event WHERE thread = t.root AND room_pos > t.pos AND " NOT_READ ") e"
-    "		LIMIT 1000)) e ON true");
+    "		LIMIT 1000") ") e ON true");
 /* The users' own member events, for rules that ask for the display name. */
 STMT(unread_names,
     "SELECT q.n, s.since, s.until, e.content, e.flags"
@@ -265,9 +276,9 @@ struct named {
 
 /* A pair whose events are looked at. */
 struct custom {
-	bool seen;			/* there was a row */
 	struct named *names;
 	size_t nnames;
+	int64_t work;			/* what may yet be spent */
 };
 
 static void
@@ -308,14 +319,29 @@ take_event(struct ctx *cx, struct unread_room *v, const struct custom *c, const 
 		add_unread(cx->a, v, db_i64(r, 2), db_text(r, 3), (struct unread){ 1, said.highlight });
 }
 
+static bool
+affords(int64_t *all, struct custom *c, const struct push_reader *r, const char *content)
+{
+	int64_t cost = (int64_t)strlen(content) * (int64_t)(1 + (r->stored != NULL ? strlen(r->stored) / 64 : 0));
+
+	if (c->work <= 0 || *all <= 0)
+		return false;
+	c->work -= cost;
+	*all -= cost;
+	return true;
+}
+
 static void
 take_custom(struct ctx *cx, struct unread_load *l, struct custom *c, bool *done)
 {
+	int64_t work = WORK_MAX, share = WORK_MAX / (int64_t)l->ncustom;
 	struct rows *r = &l->events;
 	struct push_rooms rooms;
 
 	push_rooms_take(cx, &l->context, &rooms);
 	take_names(cx, &l->names, c);
+	for (size_t i = 0; i < l->ncustom; i++)
+		c[i].work = share > SHARE_MIN ? share : SHARE_MIN;
 	while (r->res != NULL && db_next(r)) {
 		size_t i = (size_t)db_i64(r, 0) - 1;
 		struct unread_room *v = &l->v[l->custom[i]];
@@ -324,7 +350,7 @@ take_custom(struct ctx *cx, struct unread_load *l, struct custom *c, bool *done)
 		if (room == NULL || !needs_events(v->reader, push_mode_in(&v->reader->modes, room->id)))
 			continue;
 		done[l->custom[i]] = true;
-		if (!db_null(r, 4))
+		if (!db_null(r, 4) && affords(&work, &c[i], v->reader, db_text(r, 7)))
 			take_event(cx, v, &c[i], room, r);
 	}
 }

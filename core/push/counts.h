@@ -7,7 +7,8 @@
  * A count is then a difference of sums between the room's end and where the user has read to, plus mentions, minus what was
  * redacted since: a few index look-ups, whatever the distance. That does where the user's rules come to a mode
  * (mode.h). Else (keywords, rules about senders or ignored users who are in the room, conditions of his own) the matcher
- * looks at the events after his position, the newest UNREAD_MAX of a room and as many of its threads.
+ * looks at the events after his position, the newest UNREAD_MAX of a room and as many of its threads; fewer where long
+ * messages meet many rules, for nobody is to keep a worker busy.
  *
  * What is counted: the rules that are in force now, applied to each event after the reader's position with the room as it was when
  * the event came (members, power levels, his display name); not his own events, not redacted ones, not those of

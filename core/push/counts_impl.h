@@ -35,6 +35,8 @@ struct push_row {
 /* *ev for push_match(), but for the display name; all arena memory. */
 void push_event_fill(struct arena *a, const struct push_room *room, const struct push_row *row, struct push_event *ev);
 
+/* As push_readers_take(), without the modes: what they cost is more than one event is worth. */
+void push_readers_take_rules(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, struct push_reader *out);
 bool push_reader_ignores(const struct push_reader *r, const char *user);
 /* The rules' word on an invitation from sender. */
 struct push_result push_invitation(struct arena *a, struct push_reader *r, const char *room, const char *sender);

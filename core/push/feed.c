@@ -266,12 +266,28 @@ hearers(const struct look *l, const struct feed_event *ev, int64_t *out)
 	return n;
 }
 
+/* In memory of its own: each user's rules may be a hundred kilobytes. */
+static enum err
+judge_one(struct look *l, const struct feed_event *ev, const int64_t *users, size_t n)
+{
+	struct ctx cx = *l->cx;
+	struct push_verdict *v;
+	enum err e;
+
+	cx.a = arena_new();
+	v = arena_calloc(cx.a, n, sizeof *v);
+	e = push_verdicts(&cx, ev->nid, users, n, v);
+	for (size_t k = 0; e == M_OK && k < n; k++)
+		if (v[k].notify)
+			say(l, ev, users[k], &v[k]);
+	arena_free(cx.a);
+	return e;
+}
+
 static enum err
 judge(struct look *l)
 {
-	struct arena *a = l->cx->a;
-	int64_t *users = arena_calloc(a, l->nusers + 1, sizeof *users);
-	struct push_verdict *v = arena_calloc(a, l->nusers + 1, sizeof *v);
+	int64_t *users = arena_calloc(l->cx->a, l->nusers + 1, sizeof *users);
 	size_t asked = 0;
 	enum err e;
 
@@ -288,11 +304,8 @@ judge(struct look *l)
 			return M_OK;
 		}
 		asked += n;
-		if ((e = push_verdicts(l->cx, l->ev[i].nid, users, n, v)) != M_OK)
+		if ((e = judge_one(l, &l->ev[i], users, n)) != M_OK)
 			return e;
-		for (size_t k = 0; k < n; k++)
-			if (v[k].notify)
-				say(l, &l->ev[i], users[k], &v[k]);
 	}
 	return M_OK;
 }

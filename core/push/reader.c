@@ -50,14 +50,20 @@ read_ignored(struct arena *a, struct push_reader *r, const char *text)
 	}
 }
 
+static void
+init(struct arena *a, struct push_reader *r, int64_t usr, const char *user, const char *stored, const char *ignored)
+{
+	*r = (struct push_reader){ .usr = usr, .user = user, .stored = stored };
+	if (user != NULL)
+		read_ignored(a, r, ignored);
+}
+
 void
 push_reader_init(struct arena *a, struct push_reader *r, int64_t usr, const char *user, const char *stored, const char *ignored)
 {
-	*r = (struct push_reader){ .usr = usr, .user = user, .stored = stored };
-	if (user == NULL)
-		return;
-	read_ignored(a, r, ignored);
-	push_modes_read(a, stored != NULL ? push_reader_rules(a, r) : NULL, &r->modes);
+	init(a, r, usr, user, stored, ignored);
+	if (user != NULL)
+		push_modes_read(a, stored != NULL ? push_reader_rules(a, r) : NULL, &r->modes);
 }
 
 static const char **
@@ -110,6 +116,16 @@ push_readers_take(struct ctx *cx, struct rows *r, const int64_t *users, size_t n
 		size_t i = (size_t)db_i64(r, 0) - 1;
 
 		push_reader_init(cx->a, &out[i], users[i], db_text(r, 1), db_text(r, 2), db_text(r, 3));
+	}
+}
+
+void
+push_readers_take_rules(struct ctx *cx, struct rows *r, const int64_t *users, size_t n, struct push_reader *out)
+{
+	while (n > 0 && db_next(r)) {
+		size_t i = (size_t)db_i64(r, 0) - 1;
+
+		init(cx->a, &out[i], users[i], db_text(r, 1), db_text(r, 2), db_text(r, 3));
 	}
 }
 

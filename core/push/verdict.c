@@ -81,7 +81,7 @@ push_verdicts(struct ctx *cx, int64_t event, const int64_t *users, size_t n, str
 	push_readers_queue(cx, &who, users, n);
 	if ((e = db_run(cx)) != M_OK)
 		return e;
-	push_readers_take(cx, &who, users, n, readers);
+	push_readers_take_rules(cx, &who, users, n, readers);
 	push_rooms_take(cx, &room, &rooms);
 	take_members(cx, &members, u);
 	if (rooms.n == 0 || !db_next(&r))

@@ -14,6 +14,7 @@
 #include "core/ctx.h"
 
 #define PUSH_RULES_MAX ((size_t)128 << 10)	/* bytes of one user's differences: more is M_TOO_LARGE */
+#define PUSH_LOOKS_MAX 200	/* patterns and conditions of one's own that look into messages; more is M_TOO_LARGE. Each costs every push and count */
 
 /* The content of m.push_rules, {"global":{...}}, canonical JSON: the predefined rules of a user (esc id). */
 const char *push_rules_of(struct arena *a, const char *user);

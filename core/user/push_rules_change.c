@@ -167,6 +167,36 @@ edit_open(struct ctx *cx, const char *kind, struct edit *ed)
 	return M_OK;
 }
 
+/* Conditions about names, which are short, are as many as there is room for: that is how rooms are muted. */
+static bool
+looks_into(const struct json *c)
+{
+	static const char *const names[] = { "room_id", "sender", "state_key", "type" };
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (json_str_eq(json_get(c, "kind"), "event_match") && json_str_eq(json_get(c, "key"), names[i]))
+			return false;
+	return true;
+}
+
+static size_t
+count_looks(const struct json *global)
+{
+	const struct json *list = json_get(global, "content");
+	size_t n = json_is(list, JSON_ARR) ? list->u.arr.n : 0;
+
+	for (int k = 0; k < 2; k++) {
+		list = json_get(global, k ? "override" : "underride");
+		for (size_t i = 0; json_is(list, JSON_ARR) && i < list->u.arr.n; i++) {
+			const struct json *cs = json_get(list->u.arr.v[i], "conditions");
+
+			for (size_t c = 0; json_is(cs, JSON_ARR) && c < cs->u.arr.n; c++)
+				n += looks_into(cs->u.arr.v[c]);
+		}
+	}
+	return n;
+}
+
 static enum err
 edit_close(struct ctx *cx, struct edit *ed)
 {
@@ -177,7 +207,7 @@ edit_close(struct ctx *cx, struct edit *ed)
 	text = json_canonical_str(cx->a, ed->all, &n);
 	if (ed->was != NULL && strcmp(text, ed->was) == 0)
 		return M_OK;
-	if (n > PUSH_RULES_MAX)
+	if (n > PUSH_RULES_MAX || count_looks(ed->global) > PUSH_LOOKS_MAX)
 		return fail(cx, M_TOO_LARGE, "too many push rules");
 	return account_data_store(cx, "m.push_rules", text);
 }

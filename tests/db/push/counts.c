@@ -330,3 +330,31 @@ Test(counts, deleted_history)
 	UNREAD(bob, "2/0");
 	check_rooms();
 }
+
+/* Looking at all would cost minutes: it stops, and what was not looked at is not counted. */
+Test(counts, long_messages_and_many_rules_are_looked_at_within_limits)
+{
+	struct json *rules = json_new_arr(bob->a), *all = json_new_obj(bob->a), *global = json_new_obj(bob->a);
+	const char *text;
+	long long n;
+
+	for (int i = 0; i < 1000; i++)
+		json_push(bob->a, rules, parse(bob, arena_printf(bob->a, "{\"actions\":[],\"pattern\":\"word%d\",\"rule_id\":\"word%d\"}", i, i)));
+	json_push(bob->a, rules, parse(bob, "{\"actions\":[\"notify\"],\"pattern\":\"xx*\",\"rule_id\":\"x\"}"));
+	json_set(bob->a, global, "content", rules);
+	json_set(bob->a, all, "global", global);
+	text = json_canonical_str(bob->a, all, NULL);
+	OK(bob, TX_RW, account_data_store(bob, "m.push_rules", text));
+	for (int i = 0; i < 10; i++)
+		send(alice, "m.room.message", arena_printf(alice->a, "{\"body\":\"xx %050000d\",\"msgtype\":\"m.text\"}", i));
+	n = strtoll(unread(bob), NULL, 10);
+	cr_expect(n >= 1 && n < 10, "%lld", n);
+	/* Nor is all that there is held in memory. */
+	text = "{\"global\":{\"content\":[{\"actions\":[\"notify\"],\"pattern\":\"xx*\",\"rule_id\":\"x\"}]}}";
+	OK(bob, TX_RW, account_data_store(bob, "m.push_rules", text));
+	UNREAD(bob, "10/0");
+	for (int i = 0; i < 20; i++)
+		send(alice, "m.room.message", arena_printf(alice->a, "{\"body\":\"xx %050000d\",\"msgtype\":\"m.text\"}", i));
+	n = strtoll(unread(bob), NULL, 10);
+	cr_expect(n >= 20 && n < 30, "%lld", n);
+}

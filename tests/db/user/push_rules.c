@@ -72,6 +72,20 @@ Test(push_rules_db, there_is_a_limit)
 	cr_assert_eq(push_rule_put(cx, "content", "c", body, NULL, NULL), M_TOO_LARGE);
 }
 
+/* Looking into messages costs with each of them; names of rooms are many where many are muted. */
+Test(push_rules_db, there_is_a_limit_to_what_looks_into_messages)
+{
+	struct json *word, *room;
+	int i;
+
+	cr_assert_eq(json_parse(cx->a, "{\"actions\":[],\"pattern\":\"a\"}", 28, &word), JSON_OK);
+	cr_assert_eq(json_parse(cx->a, "{\"actions\":[],\"conditions\":[{\"kind\":\"event_match\",\"key\":\"room_id\",\"pattern\":\"!a\"}]}", 83, &room), JSON_OK);
+	for (i = 0; i < PUSH_LOOKS_MAX; i++)
+		cr_assert_eq(push_rule_put(cx, "content", arena_printf(cx->a, "w%d", i), word, NULL, NULL), M_OK);
+	cr_expect_eq(push_rule_put(cx, "content", "w", word, NULL, NULL), M_TOO_LARGE);
+	cr_expect_eq(push_rule_put(cx, "override", "r", room, NULL, NULL), M_OK);
+}
+
 static enum err
 put_in_tx(struct ctx *c, void *arg)
 {
