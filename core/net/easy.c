@@ -15,6 +15,8 @@ net_easy_new(const struct conf *conf)
 	if (easy == NULL)
 		abort();
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	/* A name whose servers do not answer is given up with the call: else libcurl waits for the resolver's thread, and the loop with it. */
+	curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);

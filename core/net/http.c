@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/utf8.h"
 #include "core/base/version.h"
 #include "core/net/easy.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
-#define WAIT_FDS_MAX 16
 #define IDLE_CONNECTIONS 64L
 
 struct http {
@@ -234,14 +234,16 @@ perform(struct http *h)
 void
 http_wait(struct http *h, struct pollfd *fds, size_t nfds, int ms)
 {
-	struct curl_waitfd w[WAIT_FDS_MAX];
+	struct curl_waitfd w[HTTP_WAIT_FDS_MAX];
 
-	for (size_t i = 0; i < nfds && i < WAIT_FDS_MAX; i++)
+	if (nfds > HTTP_WAIT_FDS_MAX)
+		abort();
+	for (size_t i = 0; i < nfds; i++)
 		w[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = (short)((fds[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
 			(fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0)) };
 	perform(h);	/* what was started since */
 	curl_multi_poll(h->multi, w, (unsigned)nfds, ms, NULL);
-	for (size_t i = 0; i < nfds && i < WAIT_FDS_MAX; i++)
+	for (size_t i = 0; i < nfds; i++)
 		fds[i].revents = (short)((w[i].revents & CURL_WAIT_POLLIN ? POLLIN : 0) |
 		    (w[i].revents & CURL_WAIT_POLLOUT ? POLLOUT : 0));
 	perform(h);
@@ -321,7 +323,8 @@ http_url_split(struct arena *a, const char *url, const char **origin, const char
 	port = part(a, u, CURLUPART_PORT, CURLU_DEFAULT_PORT);
 	*path = part(a, u, CURLUPART_PATH, 0);
 	curl_url_cleanup(u);
-	if (scheme == NULL || host == NULL || *host == '\0' || port == NULL || *path == NULL)
+	/* libcurl decodes a host ("%ff"): what comes of it is to be kept as text. */
+	if (scheme == NULL || host == NULL || *host == '\0' || port == NULL || *path == NULL || !utf8_valid(host, strlen(host)))
 		return false;
 	s = arena_printf(a, "%s://%s:%s", scheme, host, port);
 	*origin = s;

@@ -64,7 +64,8 @@ void http_free(struct http *h);		/* requests under way are dropped, their done()
 /* done is called once, from http_wait(), never from here. The answer lives until it returns. It may start further requests. */
 void http_start(struct http *h, const struct http_request *rq, void (*done)(void *arg, const struct http_answer *ans), void *arg);
 size_t http_running(const struct http *h);
-/* Until something ended, one of the fds (revents are set), a signal came, or ms passed. */
+/* Until something ended, one of the fds (revents are set; at most HTTP_WAIT_FDS_MAX of them), a signal came, or ms passed. */
+#define HTTP_WAIT_FDS_MAX 16
 void http_wait(struct http *h, struct pollfd *fds, size_t nfds, int ms);
 
 /* One request, waited for: for who has nothing else to do. The answer's body is the arena's. */

@@ -33,8 +33,10 @@ STMT(deliver_told,
     "	badge = badge AND gen <> $4,"
     "	due_ts = CASE WHEN gen <> $4 OR EXISTS (SELECT FROM push WHERE pusher = $1 AND nid <> $2) THEN $5::bigint END"
     " WHERE nid = $1 AND lease_ts = $3");
+/* $4: now; $5: when to look again at what is there and could not be told (its event went a moment ago; what is behind it waits). */
 STMT(deliver_nothing,
-    "UPDATE pusher p SET lease_ts = NULL, badge = badge AND p.gen <> k.gen, due_ts = CASE WHEN p.gen <> k.gen THEN $4::bigint END"
+    "UPDATE pusher p SET lease_ts = NULL, badge = badge AND p.gen <> k.gen, due_ts = CASE WHEN p.gen <> k.gen THEN $4::bigint"
+    "	WHEN EXISTS (SELECT FROM push WHERE pusher = p.nid) THEN $5::bigint END"
     " FROM unnest($1::bigint[], $2::bigint[]) k(nid, gen) WHERE p.nid = k.nid AND p.lease_ts = $3");
 STMT(deliver_failed,
     "UPDATE pusher SET lease_ts = NULL, failures = failures + 1, failing_ts = coalesce(failing_ts, $3), error = $4, due_ts = $5"
@@ -262,7 +264,8 @@ give_back(struct ctx *cx, const struct tell *v, size_t n, int64_t lease)
 			nid[k] = v[i].pusher;
 			gen[k++] = v[i].gen;
 		}
-	return k == 0 ? M_OK : db_exec(cx, NULL, &deliver_nothing, P_I64S(nid, k), P_I64S(gen, k), P_I64(lease), P_I64(cx->now));
+	return k == 0 ? M_OK : db_exec(cx, NULL, &deliver_nothing, P_I64S(nid, k), P_I64S(gen, k), P_I64(lease), P_I64(cx->now),
+		P_I64(cx->now + PAUSE_MIN_MS));
 }
 
 /* One batch; *took: how many pushers were due. */

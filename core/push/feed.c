@@ -140,7 +140,6 @@ load_events(struct look *l)
 	if ((e = db_query(cx, &r, &feed_events, P_POSITION(&l->since), P_I64(l->at_pos), P_I64(l->at_nid), P_I64(FEED_EVENTS))) != M_OK)
 		return e;
 	l->ev = arena_calloc(cx->a, (size_t)r.n + 1, sizeof *l->ev);
-	l->full = r.n == FEED_EVENTS;
 	while (db_next(&r)) {
 		struct feed_event *ev = &l->ev[l->n];
 
@@ -151,6 +150,7 @@ load_events(struct look *l)
 		/* The statement's snapshot is later than the position: what that had not seen comes with the next look. */
 		l->n += !position_new(&l->until, ev->pos);
 	}
+	l->full = r.n == FEED_EVENTS && l->at_pos < l->until.xmax;
 	return M_OK;
 }
 

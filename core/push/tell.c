@@ -10,23 +10,26 @@
 
 /*
  * Not worth telling: the event is gone or redacted; read; its user is no member, and it does not invite him; too old. And of
- * those that a gateway has missed, or that are too many, all but the newest, and the newest that makes itself heard. $2: what came before is given up; $3: of gateways that
- * fail since before, only the newest of all is kept; $4: too many.
+ * the others, where a gateway has missed them or they are too many, all but the newest, and the newest that makes itself heard.
+ * $2: what came before is given up; $3: of gateways that fail since before, only the newest of all is kept; $4: too many.
  */
 STMT(tell_drop,
-    "WITH w AS (SELECT q.*, p.usr, p.failures, p.failing_ts, count(*) OVER (PARTITION BY q.pusher) AS waiting,"
-    "	max(q.nid) OVER (PARTITION BY q.pusher, q.room, q.loud) AS newest_here, max(q.nid) OVER (PARTITION BY q.pusher, q.loud) AS newest"
-    "	FROM (SELECT *, highlight OR sound IS NOT NULL AS loud FROM push) q JOIN pusher p ON p.nid = q.pusher WHERE q.pusher = ANY($1))"
-    " DELETE FROM push d USING w"
-    "	LEFT JOIN LATERAL (SELECT type, state_key, redacted_by, room_pos, thread FROM event WHERE nid = w.event OFFSET 0) e ON true"
-    "	LEFT JOIN LATERAL (SELECT membership FROM local_member WHERE usr = w.usr AND room = w.room OFFSET 0) m ON true"
-    " WHERE d.pusher = w.pusher AND d.nid = w.nid AND (e.type IS NULL OR e.redacted_by IS NOT NULL OR w.ts < $2"
-    "	OR NOT coalesce(m.membership = 2 OR m.membership = 1 AND e.type = 2 AND e.state_key = w.usr, false)"
-    "	OR EXISTS (SELECT FROM read_up_to u WHERE u.usr = w.usr AND u.room = w.room AND u.thread IN (0, coalesce(e.thread, -1))"
+    "WITH w AS MATERIALIZED (SELECT q.pusher, q.nid, q.room, q.highlight OR q.sound IS NOT NULL AS loud, p.failures, p.failing_ts,"
+    "	e.type IS NULL OR e.redacted_by IS NOT NULL OR q.ts < $2"
+    "	OR NOT coalesce(m.membership = 2 OR m.membership = 1 AND e.type = 2 AND e.state_key = p.usr, false)"
+    "	OR EXISTS (SELECT FROM read_up_to u WHERE u.usr = p.usr AND u.room = q.room AND u.thread IN (0, coalesce(e.thread, -1))"
     "		AND u.room_pos >= e.room_pos)"
-    "	OR EXISTS (SELECT FROM account a WHERE a.usr = w.usr AND a.locked)"
-    "	OR w.failures > 0 AND w.failing_ts < $3 AND w.nid < w.newest"
-    "	OR (w.failures > 0 OR w.waiting > $4) AND w.nid < w.newest_here)");
+    "	OR EXISTS (SELECT FROM account a WHERE a.usr = p.usr AND a.locked) AS dead"
+    "	FROM push q JOIN pusher p ON p.nid = q.pusher"
+    "	LEFT JOIN LATERAL (SELECT type, state_key, redacted_by, room_pos, thread FROM event WHERE nid = q.event OFFSET 0) e ON true"
+    "	LEFT JOIN LATERAL (SELECT membership FROM local_member WHERE usr = p.usr AND room = q.room OFFSET 0) m ON true"
+    "	WHERE q.pusher = ANY($1)),"
+    " v AS (SELECT *, count(*) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher) AS waiting,"
+    "	max(nid) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher, room, loud) AS newest_here,"
+    "	max(nid) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher, loud) AS newest FROM w)"
+    " DELETE FROM push d USING v WHERE d.pusher = v.pusher AND d.nid = v.nid AND (v.dead"
+    "	OR v.failures > 0 AND v.failing_ts < $3 AND v.nid < v.newest"
+    "	OR (v.failures > 0 OR v.waiting > $4) AND v.nid < v.newest_here)");
 STMT(tell_pushers,
     "SELECT p.nid, p.usr, (SELECT body FROM name WHERE nid = p.usr), p.app_id, p.pushkey, p.updated_ts, p.data, p.gateway, p.gen,"
     "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound"

@@ -54,6 +54,7 @@ test("what is no pusher is refused and changes nothing", async () => {
 		5, "", "push.example.org", "http://push.example.org/_matrix/push/v1/notify", "https://push.example.org/", "https://push.example.org/_matrix/push/v1/notify/",
 		"https://push.example.org/_matrix/push/v1/other", "https://127.0.0.1/_matrix/push/v1/notify", "https://[::1]/_matrix/push/v1/notify",
 		"https://192.168.1.1/_matrix/push/v1/notify", "https://u:p@push.example.org/_matrix/push/v1/notify", "file:///_matrix/push/v1/notify",
+		"https://%ff.example.org/_matrix/push/v1/notify",
 	]) await bad(400, "M_INVALID_PARAM", { data: { url } });
 	assert.deepEqual(await pushers(alice), []);
 	await alice.fails(400, "M_MISSING_PARAM", "POST", SET, { kind: null, app_id: "x" });

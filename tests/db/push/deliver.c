@@ -239,6 +239,31 @@ Test(push_deliver, of_very_many_the_newest_of_each_room_and_kind)
 	cr_assert_str_eq(waiting(w.pusher), "1 last o2");
 }
 
+Test(push_deliver, the_newest_that_is_still_worth_telling)
+{
+	struct world w = world(NULL);
+	const struct txn none = { NULL, NULL };
+	const char *last = say(w.b, w.room, "2"), *id;
+	int64_t dropped;
+
+	look_all(w.job);
+	sql("UPDATE pusher SET failures = 1, failing_ts = 1");
+	OK(w.b, TX_RW, room_redact(w.b, w.room, last, json_new_obj(w.b->a), &none, &id));
+	cr_assert(tell(&w, &dropped).worth);
+	cr_assert_str_eq(waiting(w.pusher), "1");
+}
+
+Test(push_deliver, what_cannot_be_told_now_is_looked_at_again)
+{
+	struct world w = world(NULL);
+	struct worker *x = worker();
+
+	sql("UPDATE pusher SET data = '{}'");
+	cr_assert_eq(step(x), 0);
+	cr_assert_eq(sql_int("SELECT count(*) FROM pusher WHERE lease_ts IS NULL AND due_ts > %lld", (long long)clock_ms()), 1);
+	cr_assert_str_eq(waiting(w.pusher), "1");
+}
+
 Test(push_deliver, what_came_while_it_was_told_is_told_next)
 {
 	struct world w = world(NULL);

@@ -1,6 +1,11 @@
 /* tests/unit/net/http.c - which URLs may be called, and a call that the guard stops before anything leaves */
 #include <criterion/criterion.h>
+#include <dlfcn.h>
+#include <netdb.h>
 #include <netinet/in.h>
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "core/net/http.h"
@@ -24,7 +29,7 @@ Test(http, urls_that_may_not)
 		"", "x", "/path", "https://", "ftp://example.org/", "file:///etc/passwd", "gopher://example.org/", "javascript:alert(1)",
 		"https://user@example.org/", "https://user:pw@example.org/", "https://127.0.0.1/", "https://[::1]/", "https://10.0.0.1:8080/x",
 		"https://[::ffff:127.0.0.1]/", "https://169.254.169.254/latest", "https://exa mple.org/", "https://example.org:99999/",
-		"https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/",
+		"https://%ff.example.org/", "https://2130706433/", "https://0x7f.1/", "https://0177.0.0.1/",
 	};
 
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
@@ -86,4 +91,66 @@ Test(http, faults_have_names)
 	cr_assert_str_eq(http_fault_name(ans.fault), "no_connection");
 	cr_assert_eq(ans.status, 0);
 	arena_free(a);
+}
+
+/* ---- a name whose servers do not answer */
+
+static sem_t name_asked, name_answered;
+
+/* In the place of libc's, for libcurl too. */
+int
+getaddrinfo(const char *node, const char *service, const struct addrinfo *hints, struct addrinfo **out)
+{
+	int (*real)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+
+	if (node != NULL && strcmp(node, "silent.test") == 0) {
+		sem_post(&name_asked);
+		sem_wait(&name_answered);
+		return EAI_AGAIN;
+	}
+	*(void **)&real = dlsym(RTLD_NEXT, "getaddrinfo");
+	return real(node, service, hints, out);
+}
+
+Test(http, a_name_that_nobody_resolves_holds_up_nobody, .timeout = 60)
+{
+	struct arena *a = arena_new();
+	struct http_request rq = { .method = "GET", .url = "https://silent.test/", .timeout_ms = 100 };
+	struct http_answer ans;
+
+	cr_assert_eq(sem_init(&name_asked, 0, 0) | sem_init(&name_answered, 0, 0), 0);
+	ans = http_fetch(&strict, a, &rq);	/* its name is asked for until the end of this test */
+	cr_assert_str_eq(http_fault_name(ans.fault), "timeout");
+	sem_wait(&name_asked);
+	sem_post(&name_answered);
+	arena_free(a);
+}
+
+/* ---- waiting */
+
+Test(http, as_many_descriptors_as_it_takes)
+{
+	struct http *h = http_new(&strict);
+	struct pollfd fds[HTTP_WAIT_FDS_MAX];
+	int p[2];
+
+	cr_assert_eq(pipe(p), 0);
+	for (size_t i = 0; i < HTTP_WAIT_FDS_MAX; i++)
+		fds[i] = (struct pollfd){ .fd = p[0], .events = POLLIN };
+	cr_assert_eq(write(p[1], "x", 1), 1);
+	http_wait(h, fds, HTTP_WAIT_FDS_MAX, 60000);
+	for (size_t i = 0; i < HTTP_WAIT_FDS_MAX; i++)
+		cr_expect_eq(fds[i].revents, POLLIN);
+	http_free(h);
+	close(p[0]);
+	close(p[1]);
+}
+
+Test(http, more_than_that_is_a_mistake, .signal = SIGABRT)
+{
+	struct pollfd fds[HTTP_WAIT_FDS_MAX + 1];
+
+	for (size_t i = 0; i < HTTP_WAIT_FDS_MAX + 1; i++)
+		fds[i] = (struct pollfd){ .fd = -1 };
+	http_wait(http_new(&strict), fds, HTTP_WAIT_FDS_MAX + 1, 0);
 }
