@@ -50,6 +50,10 @@ struct ctx {
 
 	const char *req_id, *route;	/* for the log */
 
+	/* Who waits for the network with no transaction open calls this every few hundredths of a second; NULL: nothing else is to be done. */
+	void (*meanwhile)(void *arg);
+	void *meanwhile_arg;
+
 	/* the error that fail() stored */
 	const char *err_text;		/* for the client, arena or literal */
 	const char *err_extra;		/* further members as raw JSON: "\"soft_logout\":true", or NULL */

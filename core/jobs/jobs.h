@@ -11,7 +11,8 @@
  * THE LOOP (loop.c) does in turn: one job that is due, a look at the streams for what is to be pushed (core/push/feed.h),
  * deliveries (core/push/deliver.h), waiting. It LISTENs for wake-ups, so what is added is begun at once; a wake-up that was
  * lost is made up for by looking every few seconds. Any number of workers may run it. Calls to
- * gateways go on beside each other, but stand still while a job runs: with long jobs, give it several workers.
+ * gateways go on beside each other, and while a job waits for the network (cx->meanwhile); while one works in the database they stand
+ * still: with long jobs, give it several workers.
  */
 #ifndef HEARTH_JOBS_H
 #define HEARTH_JOBS_H

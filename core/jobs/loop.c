@@ -102,6 +102,13 @@ patience(const struct loop *l)
 	return at <= now ? 0 : at - now > POLL_MS ? POLL_MS : (int)(at - now);
 }
 
+static void
+hear(struct loop *l)
+{
+	if (listener_step(l->ear))
+		l->jobs_heard = l->rooms_heard = true;	/* what was told before it listened */
+}
+
 /* Until something is to be done. */
 static void
 wait(struct loop *l)
@@ -110,25 +117,43 @@ wait(struct loop *l)
 	struct pollfd p = { .fd = w.fd, .events = (short)((w.read ? POLLIN : 0) | (w.write ? POLLOUT : 0)) };
 
 	http_wait(l->http, &p, w.fd >= 0, patience(l));
-	if (listener_step(l->ear))
-		l->jobs_heard = l->rooms_heard = true;	/* what was told before it listened */
+	hear(l);
+}
+
+static void
+push(struct loop *l)
+{
+	int64_t now = clock_mono_ms();
+
+	if (l->feed_at <= now || (l->rooms_heard && l->feed_after <= now))
+		feed(l);
+	if (delivery_ended(l->delivery) || l->deliver_at <= now)
+		deliver(l);
+}
+
+/* While a job waits for the network (a mail server that is slow), between its transactions: gateways do not wait for it. */
+static void
+meanwhile(void *arg)
+{
+	struct loop *l = arg;
+	int64_t now = l->cx.now;
+
+	http_wait(l->http, NULL, 0, 0);
+	hear(l);
+	push(l);
+	l->cx.now = now;
 }
 
 static void
 turn(struct loop *l)
 {
-	int64_t now = clock_mono_ms();
-
 	if (l->cx.key == NULL && !jobs_prepare(&l->cx)) {
 		l->jobs_at = l->feed_at = l->deliver_at = in(POLL_DEAF_MS);
 		return;
 	}
-	if (l->jobs_heard || l->jobs_at <= now)
+	if (l->jobs_heard || l->jobs_at <= clock_mono_ms())
 		run_job(l);
-	if (l->feed_at <= now || (l->rooms_heard && l->feed_after <= now))
-		feed(l);
-	if (delivery_ended(l->delivery) || l->deliver_at <= now)
-		deliver(l);
+	push(l);
 }
 
 /* Calls under way may end; the rest is told by somebody else. */
@@ -147,8 +172,9 @@ wind_up(struct loop *l)
 int
 jobs_main(const struct conf *conf, volatile sig_atomic_t *stop, struct push_counters *counters)
 {
-	struct loop l = { .cx = { .a = arena_new(), .conf = conf, .route = "jobs" } };
+	struct loop l = { .cx = { .a = arena_new(), .conf = conf, .route = "jobs", .meanwhile = meanwhile } };
 
+	l.cx.meanwhile_arg = &l;
 	l.cx.db = db_open(conf->database_url);
 	l.ear = listener_new(conf, "", on_woken, &l);
 	l.http = http_new(conf);

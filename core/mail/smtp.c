@@ -9,6 +9,7 @@
 #include "core/net/easy.h"
 
 #define CONNECT_MAX_S 10L
+#define MEANWHILE_MS 20
 
 bool
 smtp_enabled(const struct conf *conf)
@@ -79,6 +80,29 @@ judge(CURLcode rc, long response)
 	}
 }
 
+static CURLcode
+perform(struct ctx *cx, CURL *c)
+{
+	CURLM *multi = curl_multi_init();
+	CURLcode rc = CURLE_FAILED_INIT;
+	CURLMsg *m;
+	int running, left;
+
+	if (multi == NULL || curl_multi_add_handle(multi, c) != CURLM_OK)
+		abort();
+	while (curl_multi_perform(multi, &running) == CURLM_OK && running > 0) {
+		if (cx->meanwhile != NULL)
+			cx->meanwhile(cx->meanwhile_arg);
+		curl_multi_poll(multi, NULL, 0, cx->meanwhile != NULL ? MEANWHILE_MS : 1000, NULL);
+	}
+	while ((m = curl_multi_info_read(multi, &left)) != NULL)
+		if (m->msg == CURLMSG_DONE)
+			rc = m->data.result;
+	curl_multi_remove_handle(multi, c);
+	curl_multi_cleanup(multi);
+	return rc;
+}
+
 enum smtp_result
 smtp_send(struct ctx *cx, const char *from, const char *to, const char *message, size_t n)
 {
@@ -97,7 +121,7 @@ smtp_send(struct ctx *cx, const char *from, const char *to, const char *message,
 	curl_easy_setopt(c, CURLOPT_UPLOAD, 1L);
 	curl_easy_setopt(c, CURLOPT_READFUNCTION, source_read);
 	curl_easy_setopt(c, CURLOPT_READDATA, &src);
-	rc = curl_easy_perform(c);
+	rc = perform(cx, c);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &response);
 	result = judge(rc, response);
 	if (result != SMTP_SENT)

@@ -1,7 +1,7 @@
 /*
  * core/mail/smtp.h - handing a mail over to the mail server of the settings (smtp_*), through libcurl.
  *
- * It waits for the network (at most SMTP_MAX_S seconds): no transaction may be open.
+ * It waits for the network (at most SMTP_MAX_S seconds), and calls cx->meanwhile() while it does: no transaction may be open.
  */
 #ifndef HEARTH_SMTP_H
 #define HEARTH_SMTP_H

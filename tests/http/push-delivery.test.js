@@ -6,7 +6,7 @@ const fs = require("node:fs");
 const https = require("node:https");
 const net = require("node:net");
 const { start, shared } = require("./lib/server.js");
-const { register, login, unique, enc, waitFor } = require("./lib/client.js");
+const { Client, register, login, unique, enc, waitFor } = require("./lib/client.js");
 const { container } = require("./lib/container.js");
 const { Gateway } = require("./lib/gateway.js");
 
@@ -332,6 +332,29 @@ describe("workers that die, and others beside them", () => {
 			fs.rmSync(second.dir, { recursive: true });
 		}
 	});
+});
+
+test("a mail server that does not answer holds up no gateway, though one worker does both", async () => {
+	const calls = [], mail = net.createServer((s) => calls.push(s.on("error", () => {})));
+	await new Promise((done) => mail.listen(0, "127.0.0.1", done));
+	const one = await start({
+		...SETTINGS, HEARTH_JOBS_WORKERS: "1", HEARTH_SMTP_URL: `smtp://127.0.0.1:${mail.address().port}`, HEARTH_SMTP_FROM: "h@example.org",
+	});
+	try {
+		const [alice, bob, g] = [await register(one), await register(one), await gateway()];
+		await setPusher(alice, g.url);
+		const id = await room(bob, [alice]);
+		await g.event(await bob.send(id, "before"));
+		await new Client(one).ok("POST", `${V3}/register/email/requestToken`, { client_secret: "s", email: "x@example.org", send_attempt: 1 });
+		await waitFor(() => calls.length > 0, { what: "the call to the mail server" });
+		await g.event(await bob.send(id, "meanwhile"));
+		assert.equal(calls.length, 1);
+		assert.equal(one.sql("SELECT attempts FROM hearth.job WHERE kind = 'mail'"), "1", "it is still at it");
+	} finally {
+		for (const s of calls) s.destroy();
+		await one.stop();
+		await new Promise((done) => mail.close(done));
+	}
 });
 
 describe("who may be called", () => {
