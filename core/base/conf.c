@@ -49,6 +49,7 @@ static const struct setting {
 	S(registration, REGISTRATION, "closed", 0, 0, "Who may register: open, token or closed."),
 	S(registration_shared_secret, STR, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
 	S(guests, BOOL, "off", 0, 0, "Whether people may look into open rooms as guests, without an account: on or off."),
+	S(key_backup_max_mb, INT, "256", 1, 65536, "How much one backup of room keys may hold, in MB. A client reads it all at once: a worker needs about four times that for a moment."),
 	S(guest_idle_days, INT, "30", 1, 3650, "After how many days a guest goes whom nobody has used."),
 	S(default_room_version, STR, "12", 1, 2, "The version of new rooms, 1 to 12."),
 	S(access_token_lifetime_s, INT, "300", 0, 31536000, "How many seconds an access token is good, where the client can renew it by a refresh token. 0: for ever."),

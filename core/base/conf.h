@@ -30,6 +30,7 @@ struct conf {
 	enum conf_registration registration;
 	const char *registration_shared_secret;	/* empty: the door is closed */
 	bool guests;				/* POST /register?kind=guest */
+	int64_t key_backup_max_mb;
 	int64_t guest_idle_days;		/* until an unused one is deactivated */
 	const char *default_room_version;	/* "12" */
 	int64_t access_token_lifetime_s, session_lifetime_s;	/* for clients that can refresh, and for others; 0: for ever */

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/base/conf.h"
 #include "core/db/db.h"
 #include "core/jobs/jobs.h"
 #include "core/room/names.h"
@@ -24,22 +25,28 @@ STMT(backup_versions,
     "SELECT bool_or(version = $2 AND NOT deleted), bool_or(version = $2), max(version) FILTER (WHERE NOT deleted)"
     " FROM key_backup WHERE usr = $1");
 
+/* bytes: of the data of its sessions. The account's row is held, so what `old` sees is what is replaced. */
 STMT(backup_upsert,
-    "WITH up AS (INSERT INTO key_backup_session AS s (usr, version, room, session, first_message_index, forwarded_count,"
-    "	is_verified, session_data) SELECT $1, $2, room, session, first, forwarded, verified = 1, data"
-    "	FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[])"
-    "	AS u(room, session, first, forwarded, verified, data)"
+    "WITH u AS MATERIALIZED (SELECT * FROM unnest($3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::bigint[], $8::text[])"
+    "	AS u(room, session, first, forwarded, verified, data)),"
+    " old AS MATERIALIZED (SELECT u.room, u.session, s.n FROM u CROSS JOIN LATERAL (SELECT octet_length(session_data) AS n"
+    "	FROM key_backup_session WHERE usr = $1 AND version = $2 AND room = u.room AND session = u.session OFFSET 0) s),"
+    " up AS (INSERT INTO key_backup_session AS s (usr, version, room, session, first_message_index, forwarded_count,"
+    "	is_verified, session_data) SELECT $1, $2, room, session, first, forwarded, verified = 1, data FROM u"
     "	ON CONFLICT (usr, version, room, session) DO UPDATE SET first_message_index = excluded.first_message_index,"
     "	forwarded_count = excluded.forwarded_count, is_verified = excluded.is_verified, session_data = excluded.session_data"
     "	WHERE (excluded.is_verified::int, -excluded.first_message_index, -excluded.forwarded_count)"
-    "	> (s.is_verified::int, -s.first_message_index, -s.forwarded_count) RETURNING xmax = 0 AS fresh)"
-    " UPDATE key_backup SET etag = etag + (EXISTS (SELECT FROM up))::int, count = count + (SELECT count(*) FROM up WHERE fresh)"
-    " WHERE usr = $1 AND version = $2 RETURNING etag, count");
+    "	> (s.is_verified::int, -s.first_message_index, -s.forwarded_count)"
+    "	RETURNING room, session, octet_length(session_data) AS n),"
+    " total AS (SELECT count(*) AS written, count(*) FILTER (WHERE old.n IS NULL) AS fresh,"
+    "	coalesce(sum(up.n - coalesce(old.n, 0)), 0)::bigint AS grown FROM up LEFT JOIN old USING (room, session))"
+    " UPDATE key_backup SET etag = etag + (written > 0)::int, count = count + fresh, bytes = bytes + grown FROM total"
+    " WHERE usr = $1 AND version = $2 RETURNING etag, count, bytes, grown");
 #define CHOSEN "usr = $1 AND version = $2 AND ($3::text IS NULL OR room = $3) AND ($4::text IS NULL OR session = $4)"
 STMT(backup_remove,
-    "WITH gone AS (DELETE FROM key_backup_session WHERE " CHOSEN " RETURNING 1)"
-    " UPDATE key_backup SET etag = etag + (EXISTS (SELECT FROM gone))::int, count = count - (SELECT count(*) FROM gone)"
-    " WHERE usr = $1 AND version = $2 RETURNING etag, count");
+    "WITH gone AS (DELETE FROM key_backup_session WHERE " CHOSEN " RETURNING octet_length(session_data) AS n)"
+    " UPDATE key_backup SET etag = etag + (EXISTS (SELECT FROM gone))::int, count = count - (SELECT count(*) FROM gone),"
+    "	bytes = bytes - (SELECT coalesce(sum(n), 0)::bigint FROM gone) WHERE usr = $1 AND version = $2 RETURNING etag, count");
 STMT(backup_read,
     "SELECT room, session, first_message_index, forwarded_count, is_verified, session_data FROM key_backup_session WHERE " CHOSEN
     " ORDER BY room, session");
@@ -274,6 +281,9 @@ backup_put(struct ctx *cx, const char *version, const char *room, const char *se
 	    (e = db_row(cx, &r, &backup_upsert, P_I64(cx->user_nid), P_I64(nr), P_TEXTS(b.room, b.n), P_TEXTS(b.session, b.n),
 	    P_I64S(b.first, b.n), P_I64S(b.forwarded, b.n), P_I64S(b.verified, b.n), P_TEXTS(b.data, b.n))) != M_OK)
 		return e;
+	/* Refused, the transaction is rolled back. */
+	if (db_i64(&r, 3) > 0 && db_i64(&r, 2) > cx->conf->key_backup_max_mb << 20)
+		return fail(cx, M_TOO_LARGE, "the keys of a backup have at most %lld MB", (long long)cx->conf->key_backup_max_mb);
 	write_state(cx, o, db_i64(&r, 0), db_i64(&r, 1));
 	return M_OK;
 }

@@ -11,7 +11,7 @@
 #include "core/base/json.h"
 #include "core/ctx.h"
 
-#define BACKUP_SESSION_MAX 65536	/* bytes of one session's data */
+#define BACKUP_SESSION_MAX 65536	/* bytes of one session's data; of all of a version: the setting key_backup_max_mb */
 
 /* TX_RW. auth_data: any JSON; it is the clients' own. *version: the new one. */
 enum err backup_create(struct ctx *cx, const char *algorithm, const struct json *auth_data, const char **version);
@@ -28,7 +28,8 @@ enum err backup_delete(struct ctx *cx, const char *version);
  *
  * Put keeps of two keys of a session the better one: verified, then the lower first_message_index, then the
  * lower forwarded_count. Put and delete write etag and count into the open object.
- * M_WRONG_ROOM_KEYS_VERSION (with current_version): not the newest version; M_NOT_FOUND: no such version.
+ * M_WRONG_ROOM_KEYS_VERSION (with current_version): not the newest version; M_NOT_FOUND: no such version; M_TOO_LARGE: a session's
+ * data, or all data of the version with what is put. (A GET answers them in one piece: a worker must be able to hold it.)
  */
 enum err backup_put(struct ctx *cx, const char *version, const char *room, const char *session, const struct json *v,
     struct json_out *o);

@@ -100,6 +100,55 @@ Test(backup, a_deleted_version_is_swept_in_pieces)
 	cr_assert_eq(sql_int("SELECT max(version) FROM key_backup WHERE NOT deleted"), 2);
 }
 
+static enum err
+put_all(struct ctx *cx, const char *rooms)
+{
+	struct json_out o;
+
+	json_out_init(&o, cx->a);
+	json_obj(&o, NULL);
+	return backup_put(cx, "1", NULL, NULL, jsonf(cx, "{'rooms':%s}", rooms), &o);
+}
+
+#define KEY(first, data) "{'first_message_index':" first ",'forwarded_count':0,'is_verified':false,'session_data':'" data "'}"
+
+static void
+bytes_are_known(int64_t count)
+{
+	cr_assert_eq(sql_int("SELECT count(*) FROM key_backup_session"), count);
+	cr_assert_eq(sql_int("SELECT count FROM key_backup"), count);
+	cr_assert_eq(sql_int("SELECT bytes FROM key_backup"), sql_int("SELECT coalesce(sum(octet_length(session_data)), 0) FROM key_backup_session"));
+}
+
+Test(backup, a_backup_is_bounded)
+{
+	struct conf conf = *test_conf();
+	struct json_out o;
+
+	alice->cx->conf = &conf;
+	conf.key_backup_max_mb = 1;
+	cr_assert_eq(CALL(alice, create(alice->cx)), M_OK);
+	cr_assert_eq(CALL(alice, put_all(alice->cx, "{'!r':{'sessions':{'a':" KEY("5", "xx") ",'b':" KEY("5", "\xc3\xa4") "}}}")), M_OK);
+	bytes_are_known(2);
+	/* one is better, one is worse, one is new */
+	cr_assert_eq(CALL(alice, put_all(alice->cx, "{'!r':{'sessions':{'a':" KEY("4", "longer") ",'b':" KEY("6", "worse") "}},"
+	    "'!q':{'sessions':{'a':" KEY("0", "new") "}}}")), M_OK);
+	bytes_are_known(3);
+	cr_assert_eq(sql_int("SELECT etag FROM key_backup"), 2);
+	json_out_init(&o, alice->cx->a);
+	json_obj(&o, NULL);
+	cr_assert_eq(CALL(alice, backup_forget(alice->cx, "1", "!q", NULL, &o)), M_OK);
+	bytes_are_known(2);
+	/* as if it were full */
+	sql("UPDATE key_backup SET bytes = 1048576");
+	cr_assert_eq(CALL(alice, put_all(alice->cx, "{'!r':{'sessions':{'c':" KEY("5", "x") "}}}")), M_TOO_LARGE);
+	cr_assert_eq(sql_int("SELECT count(*) FROM key_backup_session"), 2);
+	cr_assert_eq(sql_int("SELECT bytes FROM key_backup"), 1048576);
+	cr_assert_eq(CALL(alice, put_all(alice->cx, "{'!r':{'sessions':{'a':" KEY("3", "x") "}}}")), M_OK, "a better one that is no larger");
+	conf.key_backup_max_mb = 2;
+	cr_assert_eq(CALL(alice, put_all(alice->cx, "{'!r':{'sessions':{'c':" KEY("5", "x") "}}}")), M_OK);
+}
+
 /* ---- cross-signing */
 
 static enum err
