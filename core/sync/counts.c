@@ -129,7 +129,7 @@ counts_piece_queue(struct sync_run *run, struct unread_load *l, struct sync_req 
 
 /* ---- what a reader is told of a room */
 
-/* mode: the reader's in the room. */
+/* mode: the reader's in the room. What he says is read up to there, and the device that said it knows that. */
 static bool
 may_count(const struct sync_req *q, unsigned mode, const struct sync_event *e)
 {
@@ -138,7 +138,7 @@ may_count(const struct sync_req *q, unsigned mode, const struct sync_event *e)
 	if (!position_new(&q->since, ev->pos) || ignores(q, ev->sender))
 		return false;
 	if (ev->sender_nid == q->w->user_nid)
-		return ev->type_nid != T_MEMBER;
+		return ev->type_nid != T_MEMBER && !(e->txn_id && e->txn_device == q->w->device);
 	return ev->type_nid == T_REDACTION || (mode & (MODE_CUSTOM | MODE_SENDERS)) != 0 ||
 	    (e->push_class >= PUSH_OTHER && (mode & MODE_CLASS(e->push_class)) != 0) ||
 	    (e->push_class >= PUSH_QUIET && (mode & MODE_MENTION) != 0 && strstr(ev->content, "\"m.mentions\"") != NULL);

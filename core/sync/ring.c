@@ -481,6 +481,29 @@ same_state(const struct ring_entry *v, size_t n, const struct ring_entry *en)
 	    v[n - 1].pos == en->pos;
 }
 
+/*
+ * Is the tail all there is? Something may be missing where the rows are as many as one limit. A change of keys is one of
+ * them, in however many rooms its user is: he alone is not to make every worker forget.
+ */
+static bool
+tail_whole(struct rows *r)
+{
+	int64_t usr = 0, pos = 0;
+	int before = r->i, n = 0;
+
+	if (r->n < RING_TAIL)
+		return true;
+	while (db_next(r)) {
+		bool again = db_i64(r, 0) == RING_KEYS && db_i64(r, 1) == pos && db_i64(r, 3) == usr;
+
+		n += !again;
+		pos = db_i64(r, 0) == RING_KEYS ? db_i64(r, 1) : 0;
+		usr = db_i64(r, 3);
+	}
+	r->i = before;
+	return n < RING_TAIL && r->n < RING_MAX;
+}
+
 void
 ring_take(struct ring *g, struct rows *r, const struct position *now)
 {
@@ -489,7 +512,7 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 	int before = r->i;	/* the rows are gone through twice */
 
 	large_take(g);
-	if (!g->pos.epoch || g->pos.epoch != now->epoch || g->pos.tag != now->tag || r->n >= RING_TAIL ||
+	if (!g->pos.epoch || g->pos.epoch != now->epoch || g->pos.tag != now->tag || !tail_whole(r) ||
 	    !position_includes(now, &g->pos)) {
 		ring_restart(g, now);
 		typing_move(g, now);

@@ -106,6 +106,25 @@ Test(sync_counts, come_alone_past_a_filter_that_hides_all_else)
 	cr_assert_str_eq(counts(b, room), "0/0");
 }
 
+/* What one says, one has read: news for the other devices, where a filter hides the event. */
+Test(sync_counts, fall_at_other_devices_when_one_speaks)
+{
+	struct client *a = client_new("a"), *b = client_new("b"), *phone = client_again(b);
+	const char *room = client_room(a, ROOM), *id;
+	const struct txn txn = { "key", "1" };
+
+	cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+	b->filter = phone->filter = "{\"room\":{\"timeline\":{\"types\":[]},\"state\":{\"types\":[]}}}";
+	client_say(a, room, "one");
+	cr_assert_eq(client_sync(b), M_OK);
+	cr_assert_eq(client_sync(phone), M_OK);
+	cr_assert_str_eq(counts(phone, room), "1/0");
+	cr_assert_eq(CALL(b, room_send(b->cx, room, "m.room.message", tree(b, "{\"body\":\"x\",\"msgtype\":\"m.text\"}"), &txn, &id)), M_OK);
+	cr_expect_eq(client_sync(b), E_PARK);
+	cr_assert_eq(client_sync(phone), M_OK);
+	cr_expect_str_eq(counts(phone, room), "0/0");
+}
+
 Test(sync_counts, change_with_the_rules)
 {
 	struct client *a = client_new("a"), *b = client_new("b");

@@ -72,6 +72,23 @@ Test(sync_ring, a_flood_between_two_looks)
 	cr_expect_eq(client_sync(b), E_PARK);
 }
 
+/* Whoever is in very many rooms changes his keys: that is one change, and the ring goes on. */
+Test(sync_ring, a_change_of_keys_is_no_flood)
+{
+	struct client *a = client_new("a"), *b = client_new("b"), *bot = client_new("bot");
+	const char *room = client_room(a, ROOM);
+
+	client_member(b, MEMBER_JOIN, room, NULL);
+	sql("INSERT INTO state (room, line, type, key, since, event, membership) SELECT 1000000 + g, 0, 2, %lld, 1, NULL, 2 FROM generate_series(1, %d) g",
+	    (long long)bot->nid, RING_TAIL + 1);
+	cr_assert_eq(client_sync(b), M_OK);
+	cr_assert_eq(client_sync(b), E_PARK);
+	sql("UPDATE device SET display_name = 'x' WHERE nid = %lld", (long long)bot->device);
+	client_say(a, room, "x");
+	cr_expect_eq(trips(b, M_OK), 2);
+	cr_expect_null(at(b->last, "device_lists"));
+}
+
 Test(sync_ring, the_limit_of_the_tail_is_the_one_the_statement_has)
 {
 	const struct stmt *const *s;
