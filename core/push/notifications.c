@@ -225,7 +225,7 @@ answer(struct search *s, struct json_out *o)
 	enum err e;
 
 	for (size_t i = 0; i < s->n; i++)
-		ask[i] = (struct relation_ask){ &s->v[i].ev, INT64_MAX, NULL, NULL };
+		ask[i] = (struct relation_ask){ &s->v[i].ev, INT64_MAX, NULL, NULL, NULL };
 	if ((e = relation_bundle(cx, cx->user_nid, &ignored, ask, s->n)) != M_OK)
 		return e;
 	json_obj(o, NULL);

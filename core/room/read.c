@@ -129,7 +129,7 @@ read_bundle(struct ctx *cx, const struct room_access *acc, const struct visibili
 
 	for (size_t i = 0; i < n; i++)
 		if (ev[i].related)
-			some[k++] = (struct relation_ask){ &ev[i], top, vis, acc->id };
+			some[k++] = (struct relation_ask){ &ev[i], top, vis, acc->id, acc->rv };
 	if (k == 0)
 		return M_OK;
 	if (ignored == NULL) {

@@ -1,6 +1,7 @@
 /* core/room/relation.c - see relation.h. */
 #include "core/room/relation.h"
 #include "core/room/append_impl.h"
+#include "core/room/erased.h"
 
 #define REFERENCES_MAX 1000
 
@@ -207,6 +208,21 @@ take_rest(struct ctx *cx, struct rows *counts, struct rows *refs, struct bundle 
 }
 
 static enum err
+hide_erased(struct ctx *cx, const struct relation_ask *v, size_t n, struct bundle *b)
+{
+	struct erased_ask *ask = arena_alloc(cx->a, (2 * n + 1) * sizeof *ask);
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (v[i].vis != NULL && b[i].replace != NULL)
+			ask[k++] = (struct erased_ask){ b[i].replace, v[i].vis, v[i].rv };
+		if (v[i].vis != NULL && b[i].latest != NULL)
+			ask[k++] = (struct erased_ask){ b[i].latest, v[i].vis, v[i].rv };
+	}
+	return erased_hide(cx, ask, k);
+}
+
+static enum err
 load(struct ctx *cx, int64_t reader, const struct ignored *ignored, const struct relation_ask *v, size_t n, struct bundle *b)
 {
 	int64_t *nids = arena_alloc(cx->a, n * sizeof *nids), *tops = arena_alloc(cx->a, n * sizeof *tops);
@@ -226,7 +242,7 @@ load(struct ctx *cx, int64_t reader, const struct ignored *ignored, const struct
 		return e;
 	take_latest(cx, &latest, v, b);
 	take_rest(cx, &counts, &refs, b);
-	return M_OK;
+	return hide_erased(cx, v, n, b);
 }
 
 static void

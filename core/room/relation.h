@@ -39,13 +39,15 @@ enum err relation_check(struct append *ap);
 /*
  * Bundled aggregations: sets ev->relations, the JSON of unsigned["m.relations"], of those events that have
  * any (ev->related). Nothing is asked when none has, else one round trip for all, and a second one when
- * a thread's latest event has relations in its turn.
+ * a thread's latest event has relations in its turn. What is bundled is for the reader as if it stood alone (visibility.h, erased.h: another
+ * one where something was said before he came).
  */
 struct relation_ask {
 	struct room_event *ev;
 	int64_t top;			/* the last room_pos of its room that the reader may see; INT64_MAX: all */
 	const struct visibility *vis;	/* NULL: he sees all */
 	const char *room_id;		/* written into the bundled events; NULL: left out, as in /sync */
+	const struct room_version *rv;	/* NULL with vis only */
 };
 enum err relation_bundle(struct ctx *cx, int64_t reader, const struct ignored *ignored, const struct relation_ask *v, size_t n);
 

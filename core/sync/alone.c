@@ -564,7 +564,7 @@ piece_bundle(struct piece *p)
 		const struct sync_job *j = &p->jobs[i];
 
 		for (k = 0; (j->limited || j->full) && k < j->nshown; k++)
-			v[n++] = (struct relation_ask){ &j->shown[k]->ev, j->room->top, j->vis, NULL };
+			v[n++] = (struct relation_ask){ &j->shown[k]->ev, j->room->top, j->vis, NULL, j->room->rv };
 	}
 	return relation_bundle(p->run->cx, p->q->w->user_nid, &ignored, v, n);
 }

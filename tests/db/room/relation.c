@@ -102,6 +102,29 @@ Test(room_relation, threads_of_one_who_has_left)
 	cr_expect_str_eq(bodies(a, json_get(READ(a, threads_list(a, room, false, NULL, 10, &o)), "chunk")), "three one two");
 }
 
+/* What a user who was erased had said is not told to who came later, neither alone nor bundled. */
+Test(room_relation, bundles_of_an_erased_user)
+{
+	struct ctx *a = user("alice"), *b = user("bob"), *c = user("carol");
+	const char *room = make_room(a, "{\"preset\":\"public_chat\"}"), *root;
+	struct relate thread = { room, "m.room.message", "m.thread", NULL, NULL, NULL };
+	struct json *one, *latest;
+
+	OK(b, TX_RW, member_change(b, MEMBER_JOIN, room, NULL, NULL));
+	thread.target = root = say(b, room, "root");
+	OK(a, TX_RW, relate(a, &thread));
+	sql("UPDATE account SET erased = true WHERE usr = (SELECT nid FROM name WHERE body = '@alice:localhost')");
+	OK(c, TX_RW, member_change(c, MEMBER_JOIN, room, NULL, NULL));
+	one = READ(c, read_event(c, room, root, &o));
+	cr_expect_str_eq(json_get_str(json_get(one, "content"), "body"), "root");
+	latest = json_get(json_get(json_get(json_get(one, "unsigned"), "m.relations"), "m.thread"), "latest_event");
+	cr_expect_not_null(latest);
+	cr_expect_null(json_get(json_get(latest, "content"), "body"));
+	one = READ(b, read_event(b, room, root, &o));
+	latest = json_get(json_get(json_get(json_get(one, "unsigned"), "m.relations"), "m.thread"), "latest_event");
+	cr_expect_str_eq(json_get_str(json_get(latest, "content"), "body"), "b");
+}
+
 /* An annotation of an event that is in a thread is in the thread too. */
 Test(room_relation, thread_of_what_relates_to_a_threads_event)
 {
