@@ -18,6 +18,8 @@ STMT(purge_first,
     "SELECT e.room_pos, e.at_ver, e.id, (SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender),"
     " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags"
     " FROM event e WHERE e.room = $1 AND e.room_pos > $2 ORDER BY e.room_pos LIMIT 1");
+/* The oldest state of line 0 that an event above $2 stands on: such as cite what was not the end of the room any more. */
+STMT(purge_behind, "SELECT min(ver) FROM event WHERE room = $1 AND room_pos > $2 AND line = 0 AND ver > 0 AND ver < at_ver");
 /* The forks, and whether an event above $2 stands on them or on one of theirs; or one that may yet be cited (soft-failed). */
 STMT(purge_forks,
     "WITH RECURSIVE live(line, parent) AS (SELECT l.line, l.parent FROM line l WHERE l.room = $1 AND l.line <> 0 AND coalesce("
@@ -206,7 +208,7 @@ enum err
 purge_history_step(struct ctx *cx, int64_t room, int64_t upto, bool keep_local, bool *more)
 {
 	struct step s = { .cx = cx, .room = room, .keep_local = keep_local, .top = INT64_MIN };
-	struct rows lock, oldest, first, forks;
+	struct rows lock, oldest, first, forks, behind;
 	int64_t receipts;
 	bool rows = false;
 	enum err e;
@@ -221,9 +223,12 @@ purge_history_step(struct ctx *cx, int64_t room, int64_t upto, bool keep_local, 
 	take_events(&s, &oldest);
 	db_queue(cx, &first, DB_MAYBE, &purge_first, P_I64(room), P_I64(s.top));
 	db_queue(cx, &forks, DB_ANY, &purge_forks, P_I64(room), P_I64(s.top));
+	db_queue(cx, &behind, DB_ONE, &purge_behind, P_I64(room), P_I64(s.top));
 	if ((e = db_run(cx)) != M_OK || first.n == 0 || s.rv == NULL || (e = take_first(&s, &first)) != M_OK)
 		return e;
 	take_forks(&s, &forks);
+	if (!db_null(&behind, 0) && db_i64(&behind, 0) < s.ver)
+		s.ver = db_i64(&behind, 0);
 	if ((e = delete_state(&s, &rows)) != M_OK || (s.nall > 0 && (e = delete_events(&s)) != M_OK))
 		return e;
 	*more = s.n == PURGE_EVENTS || rows;

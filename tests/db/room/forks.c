@@ -526,6 +526,16 @@ Test(room_forks, ends_that_nobody_may_merge) { IN(nobody_merges, "10"); }
 
 /* ---- after a purge */
 
+static void
+purge_before(struct ctx *cx, struct remote *rm, const char *name)
+{
+	int64_t nid = sql_int("SELECT nid FROM room"), last = sql_int("SELECT room_pos - 1 FROM event WHERE id = '%s'", remote_id(rm, name));
+	bool more = true;
+
+	while (more)
+		OK(cx, TX_RW, purge_history_step(cx, nid, last, false, &more));
+}
+
 /* What was refused stays, the state before it goes: whoever cites it then cites something that is not known. */
 static void
 purged(struct ctx *cx, struct remote *rm)
@@ -545,10 +555,7 @@ purged(struct ctx *cx, struct remote *rm)
 	remote_send(rm, "M", "@alice:remote", MSG, NULL, "{}", "L");
 	remote_send(rm, "N", "@alice:remote", MSG, NULL, "{}", "M");
 	deliver_all(cx, rm, "L M N");
-	OK(cx, TX_RW, purge_history(cx, rm->d.room, remote_id(rm, "N"), 0, false));
-	bool more = true;
-	while (more)
-		OK(cx, TX_RW, purge_history_step(cx, sql_int("SELECT nid FROM room"), sql_int("SELECT last_room_pos - 1 FROM room"), false, &more));
+	purge_before(cx, rm, "N");
 	remote_send(rm, "late", "@alice:remote", MSG, NULL, "{}", "bad");
 	remote_send(rm, "late2", "@alice:remote", MSG, NULL, "{}", "bad2");
 	r = deliver(cx, rm, "late");
@@ -596,3 +603,22 @@ long_fork(struct ctx *cx, struct remote *rm)
 	expect_before(rm, "S499");
 }
 Test(room_forks, five_hundred_changes_on_a_fork) { IN(long_fork, "10"); }
+
+/* An event that came late stands on a state that had gone by: it holds that. */
+static void
+late(struct ctx *cx, struct remote *rm)
+{
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "A", "@alice:remote", TOPIC, "", TOPIC_OF("a"), "dan");
+	remote_send(rm, "L", "@alice:remote", LEVELS, "", "{\"users\":{\"@alice:remote\":100}}", "A");
+	remote_send(rm, "T", "@alice:remote", TOPIC, "", TOPIC_OF("t"), "L");
+	remote_send(rm, "late", "@bob:remote", MSG, NULL, "{}", "A");
+	remote_send(rm, "J", "@alice:remote", MSG, NULL, "{}", "late T");
+	deliver_all(cx, rm, "A L T late J");
+	purge_before(cx, rm, "late");
+	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE room_pos IS NOT NULL"), 2);
+	expect_before(rm, "late");
+	purge_before(cx, rm, "J");
+	cr_expect_eq(sql_int("SELECT count(*) FROM state WHERE type = 8"), 1, "and no longer");
+}
+Test(room_forks, a_purge_leaves_the_states_of_late_events) { IN(late, "6", "10"); }
