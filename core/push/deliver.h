@@ -41,7 +41,7 @@ struct delivery *delivery_new(struct ctx *cx, struct http *http, struct push_cou
  * that ended free places, so come after every http_wait() that ended some (delivery_ended()).
  */
 int64_t delivery_step(struct delivery *d);
-bool delivery_ended(struct delivery *d);	/* has a call ended since the last step? */
+bool delivery_ended(struct delivery *d);	/* has a call ended since the last step, and left a place to another? */
 size_t delivery_running(const struct delivery *d);
 /* Gives back what is under way: other workers, or the next, tell it again. Then frees d. */
 void delivery_free(struct delivery *d);

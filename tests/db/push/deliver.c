@@ -92,6 +92,39 @@ Test(push_deliver, one_of_two_workers_has_it_and_gives_it_back)
 	cr_assert_str_eq(waiting(w.pusher), "1");
 }
 
+Test(push_deliver, a_gateway_that_is_still_full_leaves_no_place)
+{
+	const char *url = silent_gateway(session()->a);
+	struct world w = world(NULL);
+	struct worker *x = worker();
+	struct conf slow = *push_conf();
+
+	for (int i = 0; i < PUSH_PER_GATEWAY + 4; i++)
+		pusher_at(w.a, arena_printf(w.a->a, "k%d", i), url);
+	say(w.b, w.room, "2");
+	look_all(w.job);
+	sql("UPDATE pusher SET due_ts = CASE WHEN pushkey IN ('k0', 'k1', 'k2', 'k3') THEN 1 END");
+	cr_assert_eq(step(x), 4);
+	slow.push_timeout_ms = 60000;
+	x->cx->conf = &slow;
+	sql("UPDATE pusher SET due_ts = 1 WHERE lease_ts IS NULL AND pushkey LIKE 'k%%'");
+	cr_assert_eq(step(x), PUSH_PER_GATEWAY + 4);
+	while (delivery_running(x->d) > PUSH_PER_GATEWAY)
+		http_wait(x->http, NULL, 0, 100);
+	cr_assert_not(delivery_ended(x->d), "four are gone, but there is still no place");
+	delivery_free(x->d);
+}
+
+Test(push_deliver, a_gateway_with_places_leaves_one)
+{
+	struct worker *x = worker();
+
+	world(silent_gateway(session()->a));
+	cr_assert_eq(step(x), 1);
+	until_ended(x);
+	cr_assert(delivery_ended(x->d));
+}
+
 Test(push_deliver, a_lease_ends_and_who_comes_late_changes_nothing)
 {
 	struct world w = world(silent_gateway(session()->a));
