@@ -169,7 +169,7 @@ Test(sync_returns, who_is_alone_is_told_that_there_are_no_heroes)
 Test(sync_returns, a_waiting_request_carries_the_key_counts)
 {
 	struct client *a = client_new("a");
-	struct sync_wait w = { .user_nid = a->nid, .device = a->device, .user = a->user, .device_id = "D" }, *v = &w;
+	struct sync_wait fresh = { .user_nid = a->nid, .device = a->device, .user = a->user, .device_id = "D" }, w, *v = &w;
 	const char *body;
 	enum err err;
 	size_t n;
@@ -177,8 +177,9 @@ Test(sync_returns, a_waiting_request_carries_the_key_counts)
 	cr_assert_eq(client_sync(a), M_OK);
 	sql("INSERT INTO one_time_key (device, algorithm, key_id, body) VALUES (%lld, 'signed_curve25519', 'x', '{}')", (long long)a->device);
 	sql("INSERT INTO fallback_key (device, algorithm, key_id, body) VALUES (%lld, 'signed_curve25519', 'x', '{}')", (long long)a->device);
-	w.since = a->since;
+	fresh.since = a->since;
 	session_next(a->cx);
+	w = fresh;
 	cr_assert_eq(sync_compute(a->cx, &v, 1, &body, &n, &err), M_OK);
 	cr_assert_eq(err, E_PARK);
 	cr_expect_str_eq(w.counts, "{\"signed_curve25519\":1}");
@@ -187,6 +188,9 @@ Test(sync_returns, a_waiting_request_carries_the_key_counts)
 	sql("INSERT INTO one_time_key (device, algorithm, key_id, body) SELECT %lld, repeat('a', 100) || i, 'x', '{}' FROM generate_series(1, 50) i",
 	    (long long)a->device);
 	session_next(a->cx);
+	w = fresh;
+	w.counts = "{}";
+	w.unused = "[]";
 	cr_assert_eq(sync_compute(a->cx, &v, 1, &body, &n, &err), M_OK);
 	cr_assert_eq(err, E_PARK);
 	cr_expect_null(w.counts);
