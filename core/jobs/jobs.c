@@ -188,7 +188,7 @@ jobs_ensure_recurring(struct ctx *cx)
 bool
 jobs_prepare(struct ctx *cx)
 {
-	static struct signing_key *key;		/* of the process; this runs again at each new connection */
+	static struct signing_key *key;		/* of the process; a further try, after the database failed half way, finds it */
 	struct arena_mark m = arena_mark(cx->a);
 	bool ok = (key != NULL || server_key_load(cx, &key) == M_OK) && jobs_ensure_recurring(cx) == M_OK;
 
