@@ -14,6 +14,8 @@
 
 #define TAIL_MS 1000
 #define TAIL_ROWS 8000		/* of one look, as in the statement; more: everybody is woken */
+#define KEYS_USERS 64		/* of those whose devices changed: so many are asked for their rooms at once, */
+#define KEYS_ROOMS 500		/* as in the statement; who has more is asked for alone */
 #define TELL_MAX 8192		/* keys kept for the others; what is beyond they find by their own looks */
 
 STMT(news_setup, "SET synchronous_commit = off");	/* a wake-up is worth no flush */
@@ -21,15 +23,12 @@ STMT(news_notify, "SELECT pg_notify('wake', $1)");
 
 /*
  * Every branch is an index scan in the order of pos, whatever the plan. A key
- * is nid * 2 + is it a user (core/sync/wake.h); 0: nobody is to be woken.
+ * is nid * 2 + is it a user (core/sync/wake.h); 0: nobody is to be woken; negative: this user's devices changed, of which all
+ * his rooms hear. Those are asked for when it is known who he is: in however many he is, he is one row here.
  */
 #define TAIL(key, table)									\
 	"(SELECT " key " AS key, pos FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
 	" UNION ALL (SELECT " key ", pos FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
-/* Whose devices changed: all his rooms hear of it. */
-#define KEYS_TAIL(changes)									\
-	"SELECT s.room * 2, c.pos FROM " changes " c CROSS JOIN LATERAL (SELECT room FROM state WHERE key = c.usr AND type = 2"	\
-	" AND line = 0 AND until = 9223372036854775807 AND membership = 2 OFFSET 0) s"
 STMT(news_tail,
     TAIL("room * 2", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("room * 2", "state WHERE line = 0") " UNION ALL "
@@ -39,8 +38,7 @@ STMT(news_tail,
     TAIL("usr * 2 + 1", "key_used WHERE true") " UNION ALL "
     TAIL("observer * 2 + 1", "device_change WHERE observer <> 0") " UNION ALL "
     TAIL("usr * 2 + 1", "device_change WHERE observer = 0") " UNION ALL "
-    KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos >= $1 ORDER BY pos LIMIT 8000)") " UNION ALL "
-    KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos = ANY($2) ORDER BY pos LIMIT 8000)") " UNION ALL "
+    TAIL("-usr", "device_change WHERE observer = 0") " UNION ALL "
     /* A private receipt is its user's alone; going on typing is no news (core/live/typing.h). */
     TAIL("CASE WHEN kind = 2 THEN usr * 2 + 1 ELSE room * 2 END", "receipt WHERE true") " UNION ALL "
     TAIL("CASE WHEN start >= $1 OR start = ANY($2) OR until <= $3 THEN room * 2 ELSE 0 END", "typing WHERE true") " UNION ALL "
@@ -50,12 +48,28 @@ STMT(news_tail,
     "	CROSS JOIN LATERAL (SELECT p.usr * 2 + 1 AS key UNION ALL (SELECT m.room * 2 FROM local_member m"
     "		JOIN room r ON r.nid = m.room WHERE m.usr = p.usr AND m.membership = 2 AND r.joined <= 20 LIMIT 20)) k"
     " ORDER BY 1, 2");
+/* The rooms of users, as they are now: who has gone from one since has woken it by that. */
+#define ROOMS_OF(limit)										\
+	"SELECT u.n, s.room FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n) CROSS JOIN LATERAL (SELECT room FROM state"	\
+	" WHERE key = u.usr AND type = 2 AND line = 0 AND until = 9223372036854775807 AND membership = 2 " limit ") s"
+STMT(news_rooms, ROOMS_OF("LIMIT 500"));
+STMT(news_all_rooms, ROOMS_OF("OFFSET 0"));
 /* Who began, went on or ceased; and all who type, for a look that knows nothing of before. */
 STMT(news_typing,
     "SELECT room, usr, until FROM typing WHERE pos >= $1 UNION ALL SELECT room, usr, until FROM typing WHERE pos = ANY($2)");
 STMT(news_typing_all, "SELECT room, usr, until FROM typing WHERE until > $1");
 
-enum work { NOTHING, SETUP, NOTIFY, LOOK };
+enum work { NOTHING, SETUP, NOTIFY, LOOK, ROOMS };
+
+/* What a look found whose rooms have yet to be told. The position moves on behind it. */
+struct rest {
+	struct arena *a;		/* NULL: nothing is left */
+	struct position now;		/* the look's */
+	int64_t *usr, *pos;		/* whose devices changed */
+	size_t n, at;			/* at: those before it are done */
+	size_t asked;			/* how many are on their way */
+	size_t large;			/* of those that come next, so many have more rooms than are asked for together */
+};
 
 struct news {
 	const struct conf *conf;
@@ -71,7 +85,8 @@ struct news {
 	struct arena *pos_arena;
 	struct position pos;
 	const char *token;
-	struct rows tail, pos_rows, typing;
+	struct rows tail, pos_rows, typing, rooms;
+	struct rest rest;
 	struct typists *typists;	/* rooms are woken when typing ends there */
 	int64_t next_look, look_began, look_us;
 
@@ -106,6 +121,7 @@ news_free(struct news *n)
 	async_free(n->as);
 	arena_free(n->cx.a);
 	arena_free(n->pos_arena);
+	arena_free(n->rest.a);
 	typists_free(n->typists);
 	free(n->tell);
 	free(n);
@@ -133,6 +149,8 @@ news_due(const struct news *n)
 
 	if (n->work != NOTHING || !async_idle(n->as))
 		return at;
+	if (n->rest.a != NULL)
+		return 0;
 	if (n->follow && n->next_look < at)
 		at = n->next_look;
 	if (n->ntell > 0 && n->next_tell < at)
@@ -206,15 +224,83 @@ found_each(struct news *n)
 		int64_t k = db_i64(&n->tail, 0);
 
 		if (k != key) {
-			if (count > 0 && key != 0)
+			if (count > 0 && key > 0)
 				n->sink.found(n->sink.arg, key, pos, count);
 			count = 0;
 		}
 		key = k;
 		pos[count++] = db_i64(&n->tail, 1);
 	}
-	if (count > 0 && key != 0)
+	if (count > 0 && key > 0)
 		n->sink.found(n->sink.arg, key, pos, count);
+}
+
+/* ---- users whose devices changed */
+
+static void
+rest_end(struct news *n)
+{
+	arena_free(n->rest.a);
+	n->rest = (struct rest){ 0 };
+}
+
+/* Keeps them, and the position that is reached when they are done. False: there are none. */
+static bool
+rest_begin(struct news *n, const struct position *now)
+{
+	struct rest *f = &n->rest;
+	struct arena *a = arena_new();
+
+	*f = (struct rest){ .a = a, .now = *now };
+	f->now.xip = arena_alloc(a, now->nxip * sizeof(*now->xip) + 1);
+	for (size_t i = 0; i < now->nxip; i++)
+		f->now.xip[i] = now->xip[i];
+	f->usr = arena_calloc(a, (size_t)n->tail.n + 1, sizeof(*f->usr));
+	f->pos = arena_calloc(a, (size_t)n->tail.n + 1, sizeof(*f->pos));
+	for (n->tail.i = -1; db_next(&n->tail) && db_i64(&n->tail, 0) < 0;) {
+		f->usr[f->n] = -db_i64(&n->tail, 0);
+		f->pos[f->n++] = db_i64(&n->tail, 1);
+	}
+	if (f->n == 0)
+		rest_end(n);
+	return f->n > 0;
+}
+
+static void
+ask_rooms(struct news *n)
+{
+	struct rest *f = &n->rest;
+
+	f->asked = f->large > 0 ? 1 : f->n - f->at < KEYS_USERS ? f->n - f->at : KEYS_USERS;
+	n->cx.now = clock_ms();
+	db_queue(&n->cx, &n->rooms, DB_ANY, f->large > 0 ? &news_all_rooms : &news_rooms, P_I64S(f->usr + f->at, f->asked));
+	n->work = ROOMS;
+	async_go(n->as, &n->cx);
+}
+
+/* Tells the rooms of those who were asked for. Whoever has more than were shown comes next, and alone. */
+static void
+take_rooms(struct news *n)
+{
+	struct rest *f = &n->rest;
+	size_t shown[KEYS_USERS] = { 0 }, left = 0;
+	bool alone = f->large > 0;
+
+	while (db_next(&n->rooms)) {
+		size_t i = (size_t)db_i64(&n->rooms, 0) - 1;
+
+		shown[i]++;
+		n->sink.found(n->sink.arg, WAKE_ROOM(db_i64(&n->rooms, 1)), &f->pos[f->at + i], 1);
+	}
+	for (size_t i = f->asked; i-- > 0;)
+		if (!alone && shown[i] >= KEYS_ROOMS) {
+			size_t to = f->at + f->asked - ++left;
+
+			f->usr[to] = f->usr[f->at + i];
+			f->pos[to] = f->pos[f->at + i];
+		}
+	f->at += f->asked - left;
+	f->large = alone ? f->large - 1 : left;
 }
 
 static void
@@ -236,6 +322,15 @@ wake_ended(struct news *n)
 	}
 }
 
+/* All up to here was told. */
+static void
+look_end(struct news *n, const struct position *now)
+{
+	position_keep(n, now);
+	n->following = true;
+	n->look_us = clock_mono_us() - n->look_began;
+}
+
 static void
 look_done(struct news *n)
 {
@@ -249,15 +344,32 @@ look_done(struct news *n)
 		return;
 	}
 	db_commit(cx);
+	take_typing(n);
 	/* The first look knows nothing of what was before it. */
 	if (n->pos.epoch == 0 || token_judge(&n->pos, &now, &epochs) == TOKEN_LOST || n->tail.n >= TAIL_ROWS)
 		n->sink.all(n->sink.arg);
-	else
+	else {
 		found_each(n);
-	take_typing(n);
-	position_keep(n, &now);
-	n->following = true;
-	n->look_us = clock_mono_us() - n->look_began;
+		if (rest_begin(n, &now))
+			return;
+	}
+	look_end(n, &now);
+}
+
+static void
+rooms_done(struct news *n)
+{
+	struct rest *f = &n->rest;
+
+	if (async_result(n->as) != M_OK) {	/* the next look finds them again */
+		rest_end(n);
+		return;
+	}
+	take_rooms(n);
+	if (f->at < f->n)
+		return;
+	look_end(n, &f->now);
+	rest_end(n);
 }
 
 static void
@@ -332,6 +444,8 @@ work_done(struct news *n)
 	n->work = NOTHING;
 	if (was == LOOK)
 		look_done(n);
+	else if (was == ROOMS)
+		rooms_done(n);
 	else if (was == SETUP)
 		n->ready = true;
 	/* Results lie in the arena; what is on its way now (a COMMIT) has none. */
@@ -351,6 +465,7 @@ worker_step(struct news *n)
 		} else if (ev == ASYNC_LOST) {
 			n->ready = false;
 			n->work = NOTHING;
+			rest_end(n);
 		}
 	}
 	if (n->work != NOTHING || !async_idle(n->as))
@@ -359,6 +474,8 @@ worker_step(struct news *n)
 		setup(n);
 	else if (n->ntell > 0 && n->next_tell <= now)
 		tell(n);
+	else if (n->rest.a != NULL)
+		ask_rooms(n);
 	else if (n->follow && n->next_look <= now)
 		look(n);
 }

@@ -51,14 +51,14 @@ struct ring {
 /*
  * Every branch is an index scan in the order of pos, so that no plan, however
  * generic, reads a table; and an equality scan for what was in progress. The limit of
- * each is RING_TAIL (a test compares): that many rows in all mean that some may be missing.
+ * each is RING_TAIL (a test compares): that many rows in all mean that some may be missing. Of keys, RING_MAX.
  */
 #define TAIL(kind, columns, table)							\
 	"(SELECT " kind ", pos, " columns " FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
 	" UNION ALL (SELECT " kind ", pos, " columns " FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
 #define KEYS_TAIL(changes)									\
-	"SELECT 8, c.pos, coalesce(m.room, 0), c.usr, 0::bigint FROM " changes " c LEFT JOIN LATERAL (SELECT room FROM state"	\
-	" WHERE key = c.usr AND type = 2 AND line = 0 AND until = 9223372036854775807 AND membership = 2 OFFSET 0) m ON true"
+	"(SELECT 8, c.pos, coalesce(m.room, 0), c.usr, 0::bigint FROM " changes " c LEFT JOIN LATERAL (SELECT room FROM state"	\
+	" WHERE key = c.usr AND type = 2 AND line = 0 AND until = 9223372036854775807 AND membership = 2 OFFSET 0) m ON true LIMIT 65536)"
 STMT(ring_tail,
     TAIL("0", "room, 0::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
     TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0") " UNION ALL "
