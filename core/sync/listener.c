@@ -2,8 +2,13 @@
 #include "core/sync/listener.h"
 
 #include <stdlib.h>
+#include "core/base/clock.h"
 #include "core/base/conf.h"
+#include "core/base/failpoint.h"
+#include "core/base/log.h"
 #include "core/sync/wake.h"
+
+#define AGAIN_MS 500		/* LISTEN was refused on a connection that stays (a standby that is being promoted): until the next try */
 
 STMT(listener_listen, "LISTEN wake");
 
@@ -14,6 +19,8 @@ struct listener {
 	struct async *as;
 	struct ctx cx;
 	bool up;
+	bool refused;		/* was the last try? */
+	int64_t again;		/* CLOCK_MONOTONIC ms: when to try LISTEN anew; 0: nothing is to be tried */
 };
 
 struct listener *
@@ -41,7 +48,11 @@ listener_free(struct listener *l)
 struct async_want
 listener_want(const struct listener *l)
 {
-	return async_want(l->as);
+	struct async_want w = async_want(l->as);
+
+	if (l->again != 0 && l->again < w.at)
+		w.at = l->again;
+	return w;
 }
 
 bool
@@ -68,6 +79,27 @@ hear(struct listener *l)
 	}
 }
 
+static void
+listen_now(struct listener *l)
+{
+	l->again = 0;
+	db_queue(&l->cx, NULL, DB_NONE, &listener_listen);
+	async_go(l->as, &l->cx);
+}
+
+static bool
+listen_done(struct listener *l)
+{
+	l->up = async_result(l->as) == M_OK && !failpoint("listener.refused");
+	if (!l->up) {
+		if (!l->refused)
+			log_warn(NULL, "listen_refused", LI("again_ms", AGAIN_MS));
+		l->again = clock_mono_ms() + AGAIN_MS;
+	}
+	l->refused = !l->up;
+	return l->up;
+}
+
 bool
 listener_step(struct listener *l)
 {
@@ -77,16 +109,18 @@ listener_step(struct listener *l)
 	while ((ev = async_step(l->as)) != ASYNC_NOTHING)
 		switch (ev) {
 		case ASYNC_UP:
-			db_queue(&l->cx, NULL, DB_NONE, &listener_listen);
-			async_go(l->as, &l->cx);
+			listen_now(l);
 			break;
 		case ASYNC_DONE:
-			l->up = began = async_result(l->as) == M_OK;
+			began = listen_done(l);
 			break;
 		default:
 			l->up = began = false;
+			l->again = 0;
 			break;
 		}
+	if (l->again != 0 && l->again <= clock_mono_ms())
+		listen_now(l);
 	hear(l);
 	return began;
 }

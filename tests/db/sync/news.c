@@ -2,11 +2,13 @@
 #include <poll.h>
 
 #include "core/base/clock.h"
+#include "core/base/failpoint.h"
 #include "core/sync/news.h"
 #include "core/sync/wake.h"
 #include "tests/db/harness.h"
 
 #define ROOM 4711
+#define ROOMS 10000
 #define PATIENCE_MS 20000
 
 /* One container's ears. */
@@ -15,6 +17,7 @@ struct ear {
 	struct conf conf;
 	int64_t woken[64], found[64];
 	size_t nwoken, nfound;
+	unsigned char *rooms;	/* how often each of ROOMS from ROOM on was found */
 	int all;
 };
 
@@ -34,6 +37,8 @@ on_found(void *arg, int64_t key, const int64_t *pos, size_t n)
 
 	for (size_t i = 1; i < n; i++)
 		cr_assert_lt(pos[i - 1], pos[i] + 1, "ascending");
+	if (!WAKE_IS_USER(key) && WAKE_NID(key) >= ROOM && WAKE_NID(key) < ROOM + ROOMS)
+		e->rooms[WAKE_NID(key) - ROOM]++;
 	if (e->nfound < 64)
 		e->found[e->nfound++] = key;
 }
@@ -51,6 +56,7 @@ ear_new(void)
 	const struct news_sink sink = { e, on_woken, on_found, on_all };
 
 	cr_assert_not_null(e);
+	e->rooms = calloc(ROOMS, 1);
 	e->conf = *test_conf();
 	e->conf.database_url = test_url("hearth_worker");
 	e->n = news_new(&e->conf, &sink);
@@ -61,6 +67,7 @@ static void
 ear_free(struct ear *e)
 {
 	news_free(e->n);
+	free(e->rooms);
 	free(e);
 }
 
@@ -227,6 +234,69 @@ Test(news, comes_back_after_a_loss)
 	cr_expect_eq(a->found[0], WAKE_USER(nid("alice")));
 	cr_expect_eq(a->all, 1, "only at the very first");
 	a->nwoken = 0;
+	sql("SELECT pg_notify('wake', '- r5')");
+	turn(a, NULL, a_woken);
+	cr_expect_eq(a->woken[0], WAKE_ROOM(5));
+	ear_free(a);
+}
+
+/* Whose devices changed is in rooms from ROOM + from on. */
+static void
+in_rooms(const char *name, int from, int n)
+{
+	account(name);
+	sql("INSERT INTO state (room, line, type, key, since, event, membership) SELECT g, 0, 2, %lld, 1, NULL, 2 FROM generate_series(%d, %d) g",
+	    (long long)nid(name), ROOM + from, ROOM + from + n - 1);
+}
+
+/* Nobody is woken but those in his rooms, be he in more of them than a look may find rows. */
+Test(news, a_change_of_keys_wakes_the_rooms_of_its_user)
+{
+	struct ear *a = ear_new();
+	char name[20];
+	size_t found = 0;
+
+	in_rooms("bot", 0, 9000);
+	in_rooms("bridge", 9000, 600);
+	for (int i = 0; i < 70; i++) {
+		snprintf(name, sizeof name, "user%d", i);
+		in_rooms(name, 9600 + 2 * i, 2);
+	}
+	news_follow(a->n, NULL);
+	turn(a, NULL, up);
+	a->nfound = 0;
+	memset(a->rooms, 0, ROOMS);
+	sql("INSERT INTO device_change (usr) SELECT usr FROM account");
+	for (int64_t until = clock_mono_ms() + PATIENCE_MS; a->rooms[8999] == 0 || a->rooms[9739] == 0 || a->rooms[9599] == 0;) {
+		cr_assert_lt(clock_mono_ms(), until);
+		news_step(a->n);
+		poll(NULL, 0, 5);
+	}
+	for (size_t i = 0; i < ROOMS; i++)
+		found += a->rooms[i] > 0;
+	cr_expect_eq(found, 9740);
+	for (size_t i = 9740; i < ROOMS; i++)
+		cr_expect_eq(a->rooms[i], 0);
+	cr_expect_eq(a->all, 1, "only at the very first");
+	ear_free(a);
+}
+
+static bool
+a_failed_once(struct ear *a, struct ear *b)
+{
+	return !news_listening(a->n) && news_following(a->n);
+}
+
+/* LISTEN may be refused where the connection stays. */
+Test(news, listening_is_tried_again)
+{
+	struct ear *a = ear_new();
+
+	cr_assert(failpoint_setup("listener.refused:error", "/tmp"));
+	news_follow(a->n, NULL);
+	turn(a, NULL, a_failed_once);
+	failpoint_setup("", "/tmp");
+	turn(a, NULL, up);
 	sql("SELECT pg_notify('wake', '- r5')");
 	turn(a, NULL, a_woken);
 	cr_expect_eq(a->woken[0], WAKE_ROOM(5));
