@@ -289,6 +289,9 @@ size_t state_pick(struct arena *a, const struct sync_req *q, const struct sync_j
 /* Requests that need no more than one load. Those for which it did not suffice are marked alone instead of answered. */
 enum err sync_light(struct sync_run *run, struct sync_req **q, size_t n);
 enum err sync_alone(struct sync_run *run, struct sync_req *q);
+/* ---- piece.c: loads the jobs of a request alone and writes them. Jobs without a room to show drop out. */
+enum err pieces_run(struct sync_run *run, struct sync_req *q);
+
 /* Finishes a request: its answer, or E_PARK. */
 void sync_done(struct sync_run *run, struct sync_req *q);
 
