@@ -43,6 +43,7 @@ struct ctx {
 	int64_t user_nid;
 	int64_t device;			/* device nid */
 	const char *device_id;
+	const unsigned char *token;	/* SHA-256 of the access token */
 	bool guest, admin;
 	bool suspended;			/* may look, but say and change next to nothing */
 	bool unlimited;			/* no rate limits: administrators, application services */

@@ -291,7 +291,7 @@ dispatch_error(struct req *r, enum err e, struct reply *rp)
 {
 	const char *text = r->cx.err_text ? r->cx.err_text : default_text(e), *extra = r->cx.err_extra;
 
-	if (e == M_USER_LOCKED)	/* always: a client that misses it throws its keys away ("Account locking") */
+	if (e == M_USER_LOCKED || e == E_SOFT_LOGOUT)	/* always: a client that misses it throws its keys away ("Account locking") */
 		extra = "\"soft_logout\":true";
 	/* What the handler had begun to say is dropped; 503 tells when to come again. */
 	json_out_init(&r->out, r->cx.a);

@@ -1,15 +1,22 @@
 /* core/sync/sync.c - see sync.h and README.md: one snapshot, then the light requests together and the others alone. */
+#include "core/base/b64.h"
 #include "core/base/clock.h"
+#include "core/crypto/crypto.h"
 #include "core/sync/impl.h"
 #include "core/user/filter_store.h"
 
 #define COUNTS_MAX 4096		/* bytes of key counts in a waiting request; a device with so many kinds of keys is told them with news alone */
 #define LIGHT_ROOMS 40		/* more rooms than this in one answer: alone */
 
-/* Whose session is still there. */
+/*
+ * Whose session is still there, by the token that asked: a log-in on the same device ends those before it. Not whether it has
+ * expired meanwhile: it was good when the request came, and of a client that renews its tokens an older one may be waiting.
+ */
 STMT(sync_sessions,
-    "SELECT d.nid, a.locked FROM device d JOIN account a ON a.usr = d.usr WHERE d.nid = ANY($1) AND a.deactivated_ts IS NULL"
-    " AND EXISTS (SELECT 1 FROM access_token t WHERE t.device = d.nid)");
+    "SELECT q.n, a.locked, EXISTS (SELECT FROM refresh_token r WHERE r.device = q.device AND r.revoked)"
+    " FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY q(device, token, n)"
+    " CROSS JOIN LATERAL (SELECT device, usr FROM access_token WHERE hash = decode(q.token || '=', 'base64') OFFSET 0) t"
+    " CROSS JOIN LATERAL (SELECT locked FROM account WHERE usr = t.usr AND deactivated_ts IS NULL OFFSET 0) a WHERE t.device = q.device");
 STMT(sync_joined, "SELECT usr, array_agg(room) FROM local_member WHERE usr = ANY($1) AND membership = 2 GROUP BY usr");
 
 static struct ring *ring;	/* this worker's own view of what changed lately */
@@ -88,19 +95,28 @@ req_init(struct ctx *cx, struct sync_req *q, struct sync_wait *w)
 }
 
 static void
+queue_sessions(struct ctx *cx, struct rows *r, struct sync_req **q, size_t n)
+{
+	int64_t *device = arena_alloc(cx->a, (n + 1) * sizeof *device);
+	const char **token = arena_calloc(cx->a, n + 1, sizeof *token);	/* 43 characters of Base64, without the padding */
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		device[i] = q[i]->w->device;
+		token[i] = q[i]->w->token ? b64_encode(cx->a, q[i]->w->token, SHA256_LEN) : NULL;
+	}
+	db_queue(cx, r, DB_ANY, &sync_sessions, P_I64S(device, n), P_TEXTS(token, n));
+}
+
+static void
 take_sessions(struct rows *r, struct sync_req **q, size_t n)
 {
 	size_t i;
-	int k;
 
-	for (i = 0; i < n; i++) {
+	for (i = 0; i < n; i++)
 		q[i]->err = M_UNKNOWN_TOKEN;
-		for (k = 0; k < r->n; k++) {
-			r->i = k;
-			if (db_i64(r, 0) == q[i]->w->device)
-				q[i]->err = db_bool(r, 1) ? M_USER_LOCKED : M_OK;
-		}
-	}
+	while (db_next(r))
+		q[db_i64(r, 0) - 1]->err = db_bool(r, 1) ? M_USER_LOCKED : db_bool(r, 2) ? E_SOFT_LOGOUT : M_OK;
 }
 
 static void
@@ -292,7 +308,7 @@ static enum err
 snapshot(struct sync_run *run, struct sync_req **q, size_t n)
 {
 	struct ctx *cx = run->cx;
-	int64_t *device = arena_alloc(cx->a, (n + 1) * sizeof *device), *users = arena_alloc(cx->a, (n + 1) * sizeof *users);
+	int64_t *users = arena_alloc(cx->a, (n + 1) * sizeof *users);
 	struct rows pos, tail, sessions, joined;
 	int64_t oldest = 0;
 	struct epochs h;
@@ -301,15 +317,13 @@ snapshot(struct sync_run *run, struct sync_req **q, size_t n)
 	enum err e;
 
 	run->seen = clock_mono_ms();
-	for (i = 0; i < n; i++) {
-		device[i] = q[i]->w->device;
+	for (i = 0; i < n; i++)
 		if (!q[i]->initial && (oldest == 0 || q[i]->since.epoch < oldest))
 			oldest = q[i]->since.epoch;
-	}
 	db_begin(cx, TX_RO);
 	position_queue(cx, &pos, oldest);
 	ring_queue(run->ring, cx, &tail);
-	db_queue(cx, &sessions, DB_ANY, &sync_sessions, P_I64S(device, n));
+	queue_sessions(cx, &sessions, q, n);
 	keys_queue(cx, &keys, q, n);
 	k = queue_joined(run, &joined, q, n, users, true);
 	if ((e = db_run(cx)) != M_OK || (e = position_read(cx, &pos, &run->now, &h)) != M_OK)

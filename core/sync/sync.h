@@ -20,6 +20,7 @@ enum sync_kind {
  */
 struct sync_wait {
 	int64_t user_nid, device;
+	const unsigned char *token;	/* SHA-256 of the access token that asks */
 	const char *user, *device_id;	/* esc */
 	const char *since;		/* the token, as the client sent it; NULL: initial */
 	const char *filter;		/* filter JSON (resolved from its id), or NULL */
@@ -59,7 +60,9 @@ enum err sync_check(struct ctx *cx, struct sync_wait *w);
  * Computes n requests in one REPEATABLE READ READ ONLY snapshot (it opens and
  * ends the transaction itself). body[i] is the whole answer in JSON; err[i] is M_OK,
  * E_PARK (nothing new: wait[i]->next, ->counts, ->unused, ->seen and ->rooms are filled), or
- * an error of this request alone (M_UNKNOWN_TOKEN when the session was ended meanwhile). The return value is for all.
+ * an error of this request alone: M_UNKNOWN_TOKEN where the session or its token was ended meanwhile, E_SOFT_LOGOUT where all
+ * tokens of the device were revoked, M_USER_LOCKED. (A token that has only expired, or that another one of its
+ * client has replaced, was good when it asked.) The return value is for all.
  */
 enum err sync_compute(struct ctx *cx, struct sync_wait **wait, size_t n, const char **body, size_t *body_n, enum err *err);
 

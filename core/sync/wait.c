@@ -10,9 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "core/base/clock.h"
+#include "core/crypto/crypto.h"
 #include "core/sync/token.h"
 
-#define WAIT_VERSION 2
+#define WAIT_VERSION 3
 #define HEAVY_AFTER_MS (5 * 60 * 1000)	/* a token older than that may mean a long catch-up */
 
 enum { F_FULL_STATE = 1, F_STATE_AFTER = 2, F_UNSTABLE_AFTER = 4 };
@@ -69,6 +70,9 @@ sync_wait_pack(struct arena *a, const struct sync_wait *w, void **out)
 	    w->unstable_state_after * F_UNSTABLE_AFTER));
 	put_int(&b, (uint64_t)w->user_nid);
 	put_int(&b, (uint64_t)w->device);
+	buf_putc(&b, w->token != NULL);
+	if (w->token != NULL)
+		buf_add(&b, (const char *)w->token, SHA256_LEN);
 	put_int(&b, (uint64_t)w->deadline);
 	put_int(&b, (uint64_t)w->seen);
 	put_str(&b, w->user);
@@ -123,6 +127,22 @@ get_str(struct reader *r, struct arena *a)
 	return s;
 }
 
+static const unsigned char *
+get_token(struct reader *r, struct arena *a)
+{
+	const unsigned char *p;
+
+	if (get_int(r) == 0)
+		return NULL;
+	if (r->end - r->p < SHA256_LEN) {
+		r->bad = true;
+		return NULL;
+	}
+	p = r->p;
+	r->p += SHA256_LEN;
+	return memcpy(arena_alloc(a, SHA256_LEN), p, SHA256_LEN);
+}
+
 static void
 get_rooms(struct reader *r, struct arena *a, struct sync_wait *w)
 {
@@ -156,6 +176,7 @@ sync_wait_unpack(struct arena *a, const void *p, size_t n, struct sync_wait *w)
 	w->unstable_state_after = (flags & F_UNSTABLE_AFTER) != 0;
 	w->user_nid = (int64_t)get_int(&r);
 	w->device = (int64_t)get_int(&r);
+	w->token = get_token(&r, a);
 	w->deadline = (int64_t)get_int(&r);
 	w->seen = (int64_t)get_int(&r);
 	w->user = get_str(&r, a);

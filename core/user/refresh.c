@@ -103,6 +103,7 @@ replayed(struct ctx *cx, const struct family *f)
 	if (f->revoked || cx->now - f->in_force <= GRACE_MS)
 		return soft_logout(cx);
 	db_queue(cx, NULL, DB_NONE, &refresh_revoke, P_I64(f->device), P_I64(cx->now));
+	touch_user(cx, f->usr);		/* a sync may be waiting with what was stolen */
 	if ((e = db_commit(cx)) != M_OK)
 		return e;
 	log_warn(cx, "refresh_token_replayed", LS("account", f->user), LS("device", f->device_id));

@@ -56,6 +56,7 @@ session_find(struct ctx *cx, const char *token)
 	cx->user_nid = db_i64(&r, 1);
 	cx->device = db_i64(&r, 2);
 	cx->device_id = db_text(&r, 3);
+	cx->token = memcpy(arena_alloc(cx->a, sizeof hash), hash, sizeof hash);
 	cx->guest = db_bool(&r, 4);
 	cx->admin = db_bool(&r, 5);
 	cx->unlimited = cx->admin || db_bool(&r, 8);

@@ -54,6 +54,7 @@ who_waits(struct req *r, struct sync_wait *w, int64_t timeout)
 {
 	w->user_nid = r->cx.user_nid;
 	w->device = r->cx.device;
+	w->token = r->cx.token;
 	w->user = r->cx.user;
 	w->device_id = r->cx.device_id;
 	w->deadline = clock_mono_ms() + timeout;

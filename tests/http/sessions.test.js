@@ -26,6 +26,14 @@ describe("refresh tokens", () => {
 		assert.equal(r.body.soft_logout, soft ? true : undefined);
 	};
 
+	// A request that waits with this token: it is answered long before its time is over.
+	const waits = async (token) => {
+		const { next_batch } = await as(token).ok("GET", `${V3}/sync`);
+		const answer = as(token).request("GET", `${V3}/sync?timeout=60000&since=${next_batch}`, { timeout: 30000 });
+		await new Promise((done) => setTimeout(done, 200));
+		return { answer };
+	};
+
 	test("only for who asks: login, register", async () => {
 		const plain = await login(server, alice.name, alice.password);
 		assert.ok(plain.token);
@@ -97,7 +105,11 @@ describe("refresh tokens", () => {
 	});
 
 	test("logout, a new log-in on the device, nonsense", async () => {
-		const one = await enter({ device_id: "R2" }), two = await enter({ device_id: "R2" });
+		const one = await enter({ device_id: "R2" });
+		const waiting = await waits(one.access_token);
+		const two = await enter({ device_id: "R2" });
+		const told = await waiting.answer;
+		assert.equal(`${told.status} ${told.body.errcode} ${told.body.soft_logout}`, "401 M_UNKNOWN_TOKEN undefined");
 		await refused(false, one.refresh_token);
 		await as(two.access_token).ok("POST", `${V3}/logout`);
 		await refused(false, two.refresh_token);
@@ -123,7 +135,10 @@ describe("refresh tokens", () => {
 		const one = await enter({ device_id: "R4" }), two = await refresh(one.refresh_token);
 		await as(two.access_token).ok("GET", WHOAMI);
 		server.sql("UPDATE hearth.refresh_token SET since_ts = since_ts - 120000");
+		const waiting = await waits(two.access_token);
 		await refused(true, one.refresh_token);
+		const told = await waiting.answer;
+		assert.equal(`${told.status} ${told.body.errcode} ${told.body.soft_logout}`, "401 M_UNKNOWN_TOKEN true");
 		const r = await as(two.access_token).fails(401, "M_UNKNOWN_TOKEN", "GET", WHOAMI);
 		assert.equal(r.body.soft_logout, true);
 		await refused(true, two.refresh_token);

@@ -98,8 +98,8 @@ Test(inbox, a_slow_one_below_a_full_answer)
 Test(inbox, in_a_batch_each_device_gets_its_own)
 {
 	struct client *two = client_again(alice);
-	struct sync_wait w[2] = { { .user_nid = alice->nid, .device = alice->device, .user = alice->user, .device_id = "D" },
-		{ .user_nid = two->nid, .device = two->device, .user = two->user, .device_id = "D" } };
+	struct sync_wait w[2] = { { .user_nid = alice->nid, .device = alice->device, .token = client_token(alice->a, alice->device), .user = alice->user, .device_id = "D" },
+		{ .user_nid = two->nid, .device = two->device, .token = client_token(two->a, two->device), .user = two->user, .device_id = "D" } };
 	struct sync_wait *v[2] = { &w[0], &w[1] };
 	const char *body[2];
 	size_t n[2];

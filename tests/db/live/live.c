@@ -113,7 +113,7 @@ static bool
 follow(struct world *w, int i)
 {
 	struct client *c = w->c[i];
-	struct sync_wait wait = { .user_nid = c->nid, .device = c->device, .user = c->user, .device_id = "D", .since = c->since };
+	struct sync_wait wait = { .user_nid = c->nid, .device = c->device, .token = client_token(c->a, c->device), .user = c->user, .device_id = "D", .since = c->since };
 	struct sync_wait *v = &wait;
 	const char *body = NULL;
 	struct json *answer;

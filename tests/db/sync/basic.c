@@ -357,6 +357,23 @@ Test(sync, a_session_that_has_ended_is_told)
 	cr_expect_eq(client_sync(a), M_UNKNOWN_TOKEN);
 }
 
+/* What a request waits with is its token, not its device: another one of the device does not do. */
+Test(sync, a_token_that_has_ended_is_told)
+{
+	struct client *a = client_new("a");
+
+	cr_assert_eq(client_sync(a), M_OK);
+	sql("UPDATE access_token SET expires_ts = 1");
+	cr_expect_eq(client_sync(a), E_PARK, "it was good when the request came");
+	sql("INSERT INTO refresh_token (hash, family, device, pending, since_ts) VALUES ('r', 'f', %lld, false, 0)", (long long)a->device);
+	cr_expect_eq(client_sync(a), E_PARK);
+	sql("UPDATE refresh_token SET revoked = true");
+	cr_expect_eq(client_sync(a), E_SOFT_LOGOUT);
+	sql("DELETE FROM refresh_token");
+	sql("UPDATE access_token SET hash = 'another'");
+	cr_expect_eq(client_sync(a), M_UNKNOWN_TOKEN);
+}
+
 Test(sync, the_same_since_gives_the_same_answer)
 {
 	struct client *a = client_new("a");
@@ -380,7 +397,7 @@ Test(sync, an_answer_that_fails_half_way_loses_no_news)
 {
 	struct client *a = client_new("a"), *b = client_new("b");
 	const char *room = client_room(a, "{\"preset\":\"public_chat\"}"), *body = NULL;
-	struct sync_wait w = { .user_nid = b->nid, .device = b->device, .user = b->user, .device_id = "D" }, *v = &w;
+	struct sync_wait w = { .user_nid = b->nid, .device = b->device, .token = client_token(b->a, b->device), .user = b->user, .device_id = "D" }, *v = &w;
 	enum err err = M_OK;
 	size_t n = 0;
 

@@ -18,7 +18,7 @@
 static const char *
 answer_at(struct client *c, int64_t now)
 {
-	struct sync_wait w = { .user_nid = c->nid, .device = c->device, .user = c->user, .device_id = "D", .since = c->since };
+	struct sync_wait w = { .user_nid = c->nid, .device = c->device, .token = client_token(c->a, c->device), .user = c->user, .device_id = "D", .since = c->since };
 	struct sync_wait *v = &w;
 	const char *body = NULL;
 	struct json *answer;

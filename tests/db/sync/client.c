@@ -34,6 +34,16 @@ device_of(const char *user, int64_t nid)
 	return c;
 }
 
+const unsigned char *
+client_token(struct arena *a, int64_t device)
+{
+	const char *text = arena_printf(a, "%lld", (long long)device);
+	unsigned char *hash = arena_alloc(a, SHA256_LEN);
+
+	sha256(text, strlen(text), hash);
+	return hash;
+}
+
 struct client *
 client_new(const char *name)
 {
@@ -164,7 +174,7 @@ apply(struct client *c, const struct json *answer)
 static enum err
 ask(struct client *c, const char *since, bool full_state, struct json **out, const char **next)
 {
-	struct sync_wait w = { .user_nid = c->nid, .device = c->device, .user = c->user, .device_id = "D", .since = since,
+	struct sync_wait w = { .user_nid = c->nid, .device = c->device, .token = client_token(c->a, c->device), .user = c->user, .device_id = "D", .since = since,
 	    .filter = c->filter, .full_state = full_state, .use_state_after = c->after };
 	struct sync_wait *v = &w;
 	const char *body = NULL;

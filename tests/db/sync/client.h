@@ -28,6 +28,8 @@ struct client {
 struct client *client_new(const char *name);
 /* Another device of the same user. */
 struct client *client_again(const struct client *c);
+/* SHA-256 of the access token of a device made here. */
+const unsigned char *client_token(struct arena *a, int64_t device);
 /* A sync from c->since: M_OK or E_PARK; since moves on. */
 enum err client_sync(struct client *c);
 enum err client_full(struct client *c, bool full_state);

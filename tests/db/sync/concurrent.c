@@ -181,7 +181,7 @@ wait_of(struct client *c, size_t i)
 {
 	struct sync_wait *w = arena_zalloc(c->a, sizeof *w);
 
-	*w = (struct sync_wait){ .user_nid = c->nid, .device = c->device, .user = c->user, .device_id = "D", .since = c->since,
+	*w = (struct sync_wait){ .user_nid = c->nid, .device = c->device, .token = client_token(c->a, c->device), .user = c->user, .device_id = "D", .since = c->since,
 	    .filter = c->filter, .use_state_after = i % 3 == 1, .unstable_state_after = i % 6 == 1 };
 	return w;
 }

@@ -214,7 +214,7 @@ ask(struct view *v, bool go_on)
 	if (go_on && v->waiting)
 		return v->waiting;
 	w = arena_zalloc(v->a, sizeof *w);
-	*w = (struct sync_wait){ .user_nid = v->nid, .device = v->device, .user = v->user, .device_id = "D", .since = v->since,
+	*w = (struct sync_wait){ .user_nid = v->nid, .device = v->device, .token = client_token(v->a, v->device), .user = v->user, .device_id = "D", .since = v->since,
 	    .filter = v->variant->filter, .use_state_after = v->variant->after };
 	return w;
 }

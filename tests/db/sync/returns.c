@@ -169,7 +169,7 @@ Test(sync_returns, who_is_alone_is_told_that_there_are_no_heroes)
 Test(sync_returns, a_waiting_request_carries_the_key_counts)
 {
 	struct client *a = client_new("a");
-	struct sync_wait fresh = { .user_nid = a->nid, .device = a->device, .user = a->user, .device_id = "D" }, w, *v = &w;
+	struct sync_wait fresh = { .user_nid = a->nid, .device = a->device, .token = client_token(a->a, a->device), .user = a->user, .device_id = "D" }, w, *v = &w;
 	const char *body;
 	enum err err;
 	size_t n;

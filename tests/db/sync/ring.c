@@ -123,7 +123,7 @@ Test(sync_ring, the_rooms_of_a_waiting_request)
 	for (i = 0; i < 12; i++) {
 		client_member(b, i < 6 ? MEMBER_JOIN : MEMBER_LEAVE, room[i * 5 % 6], NULL);
 		client_sync(b);
-		w = (struct sync_wait){ .user_nid = b->nid, .device = b->device, .user = b->user, .device_id = "D", .since = b->since };
+		w = (struct sync_wait){ .user_nid = b->nid, .device = b->device, .token = client_token(b->a, b->device), .user = b->user, .device_id = "D", .since = b->since };
 		session_next(b->cx);
 		db_stats_reset(b->cx->db);
 		cr_assert_eq(sync_compute(b->cx, &v, 1, &body, &n, &e), M_OK);

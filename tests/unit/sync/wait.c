@@ -11,12 +11,14 @@ Test(wait, damaged_records_are_survived)
 {
 	struct arena *a = arena_new();
 	int64_t rooms[] = { 5, 7, 9000000 };
-	struct sync_wait w = { .user_nid = 1, .device = 2, .user = "@u:x", .device_id = "D", .since = "s1", .rooms = rooms, .nrooms = 3 }, back;
+	static const unsigned char token[32] = { 1, 0, 255 };
+	struct sync_wait w = { .user_nid = 1, .device = 2, .token = token, .user = "@u:x", .device_id = "D", .since = "s1", .rooms = rooms, .nrooms = 3 }, back;
 	void *p;
 	size_t n = sync_wait_pack(a, &w, &p);
 	unsigned char *copy = arena_alloc(a, n);
 
 	cr_assert_eq(sync_wait_unpack(a, p, n, &back), M_OK);
+	cr_expect_arr_eq(back.token, token, sizeof token);
 	for (size_t i = 0; i < n; i++) {
 		unsigned char *exact = arena_alloc(a, i + 1);
 
@@ -45,6 +47,7 @@ Test(wait, large_numbers)
 	cr_expect(back.user_nid == INT64_MAX && back.deadline == INT64_MAX && back.seen == -1);
 	cr_expect(back.rooms[0] == 1 && back.rooms[1] == INT64_MAX / 2);
 	cr_expect_null(back.user);
+	cr_expect_null(back.token);
 	arena_free(a);
 }
 
