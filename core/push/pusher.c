@@ -13,6 +13,8 @@ STMT(pusher_select_all,
     "SELECT app_id, pushkey, app_display_name, device_display_name, profile_tag, lang, data FROM pusher WHERE usr = $1 ORDER BY nid");
 /* Of two who set the same app_id and pushkey at once, the second sees the row of the first, and removes it. */
 STMT(pusher_hold, "SELECT pg_advisory_xact_lock($1)");
+/* Whoever makes one holds his account: of two at once the second counts the first's. After pusher_hold, always. */
+STMT(pusher_hold_account, "SELECT FROM account WHERE usr = $1 FOR NO KEY UPDATE");
 STMT(pusher_delete, "DELETE FROM pusher WHERE key = $1 AND usr = $2");
 STMT(pusher_delete_others, "DELETE FROM pusher WHERE key = $1 AND usr <> $2");
 STMT(pusher_count, "SELECT count(*) FROM pusher WHERE usr = $1 AND key <> $2");
@@ -159,6 +161,7 @@ put(struct ctx *cx, const struct wanted *w)
 
 	memcpy(&lock, w->key, sizeof lock);
 	db_queue(cx, NULL, DB_NONE, &pusher_hold, P_I64(lock));
+	db_queue(cx, NULL, DB_NONE, &pusher_hold_account, P_I64(cx->user_nid));
 	if (!w->append)
 		db_queue(cx, NULL, DB_NONE, &pusher_delete_others, P_BYTES(w->key, sizeof w->key), P_I64(cx->user_nid));
 	if ((e = db_row(cx, &count, &pusher_count, P_I64(cx->user_nid), P_BYTES(w->key, sizeof w->key))) != M_OK)
