@@ -76,9 +76,17 @@ STMT(unread_all,
     " CROSS JOIN LATERAL (SELECT usr, room FROM local_member WHERE usr = u.usr AND membership = 2 OFFSET 0) m OFFSET 0)"));
 
 /*
- * The events themselves, of pairs: a row without an event says that the pair was looked at. Pairs with a 1 in $3 are
- * looked at only where one of the users $4 is or was a member.
+ * The pairs (n, usr, room) of which events are looked at. $3: enum where; rules name users ($4) and rooms ($5): the names of
+ * all who ask, for one too many does no harm but cost.
  */
+#define LOOKED_AT										\
+	"(SELECT n, usr, room FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY u(usr, room, place, n)"	\
+	" WHERE place & 4 <> 0 OR (place & 2 <> 0 AND (SELECT id FROM room WHERE nid = u.room) = ANY($5))"	\
+	"	OR (place & 1 <> 0 AND (SELECT true FROM state s WHERE s.room = u.room AND s.line = 0 AND s.type = 2"	\
+	"		AND s.key = ANY(ARRAY(SELECT nid FROM name WHERE body = ANY($4))) LIMIT 1)) OFFSET 0)"
+enum where { NOWHERE = 0, WITH_USERS = 1, IN_ROOMS = 2, EVERYWHERE = 4 };
+
+/* The events themselves: a row without an event says that the pair was looked at. */
 #define EVENT_COLS "room_pos, thread, type, sender, state_key, content, flags, at_ver, members"
 #define NOT_READ "redacted_by IS NULL AND sender <> q.usr ORDER BY room_pos DESC LIMIT 1000"
 /* Of events in the order of their rows, as many as make a megabyte. octet_length() does not fetch what it measures. */
@@ -88,10 +96,7 @@ STMT(unread_all,
 STMT(unread_events,
     "SELECT q.n, q.room, e.thread, (SELECT id FROM event WHERE nid = e.thread), (SELECT body FROM name WHERE nid = e.type),"
     " (SELECT body FROM name WHERE nid = e.sender), (SELECT body FROM name WHERE nid = e.state_key), e.content, e.flags, e.at_ver, e.members"
-    " FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) WITH ORDINALITY u(usr, room, maybe, n)"
-    "	WHERE maybe = 0 OR (SELECT true FROM state s WHERE s.room = u.room AND s.line = 0 AND s.type = 2"
-    "		AND s.key = ANY(ARRAY(SELECT nid FROM name WHERE body = ANY($4))) LIMIT 1) OFFSET 0) q"
-    POSITIONS
+    " FROM " LOOKED_AT " q" POSITIONS
     " LEFT JOIN LATERAL ("
     "	" MEGABYTE("SELECT " EVENT_COLS " FROM event WHERE room = q.room AND room_pos > p.main AND thread IS NULL AND " NOT_READ)
     "	UNION ALL " MEGABYTE("SELECT e.* FROM (SELECT t.root, k.pos FROM " THREADS " WHERE t.last_pos > k.pos OFFSET 0) t"
@@ -100,10 +105,10 @@ STMT(unread_events,
 /* The users' own member events, for rules that ask for the display name. */
 STMT(unread_names,
     "SELECT q.n, s.since, s.until, e.content, e.flags"
-    " FROM (SELECT * FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY u(usr, room, n) OFFSET 0) q"
-    " CROSS JOIN LATERAL (SELECT since, until, event FROM state WHERE room = q.room AND line = 0 AND type = 2 AND key = q.usr"
+    " FROM " LOOKED_AT " q CROSS JOIN LATERAL (SELECT since, until, event FROM state WHERE room = q.room AND line = 0 AND type = 2 AND key = q.usr"
     "	ORDER BY since DESC LIMIT 100) s"
     " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e");
+STMT(unread_context, PUSH_ROOMS_OF("(SELECT DISTINCT room FROM " LOOKED_AT " x)"));
 STMT(unread_invitations,
     "SELECT u.n, (SELECT id FROM room WHERE nid = m.room), (SELECT body FROM name WHERE nid = m.sender)"
     " FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n)"
@@ -132,71 +137,87 @@ read_up_to_queue(struct ctx *cx, const struct read_up_to *v, size_t n)
 
 /* ---- asking */
 
-/* Could events have to be looked at one by one? 2: where someone whom the rules or the list of ignored users name is a member. */
-static int
+/* Where may events have to be looked at one by one? enum where, together. */
+static int64_t
 looks_at_events(const struct push_reader *r)
 {
-	bool senders = (r->modes.base & MODE_SENDERS) != 0, custom = (r->modes.base & MODE_CUSTOM) != 0;
+	int64_t where = r->modes.base & MODE_CUSTOM ? EVERYWHERE : NOWHERE;
+	bool users = r->nignored > 0 || (r->modes.base & MODE_SENDERS) != 0;
 
 	for (size_t i = 0; i < r->modes.n; i++) {
-		senders |= (r->modes.rooms[i].mode & MODE_SENDERS) != 0;
-		custom |= (r->modes.rooms[i].mode & MODE_CUSTOM) != 0;
+		users |= (r->modes.rooms[i].mode & MODE_SENDERS) != 0;
+		where |= r->modes.rooms[i].mode & MODE_CUSTOM ? IN_ROOMS : NOWHERE;
 	}
-	return custom ? 1 : senders || r->nignored > 0 ? 2 : 0;
+	return where | (users ? WITH_USERS : NOWHERE);
 }
 
+/* The names that the rules of those who are asked about give, of users and of rooms. */
+struct named_by_rules {
+	const char **users, **rooms;
+	size_t nusers, nrooms;
+};
+
 static void
-queue_events(struct ctx *cx, struct unread_load *l)
+add_named(struct named_by_rules *to, const struct push_reader *r)
 {
-	int64_t *maybe = arena_alloc(cx->a, (l->n + 1) * sizeof *maybe);
-	const char **users;
-	size_t nusers = 0, nnames = 0;
-
-	for (size_t i = 0; i < l->ncustom; i++) {
-		const struct push_reader *r = l->v[l->custom[i]].reader;
-
-		maybe[i] = looks_at_events(r) == 2;
-		nnames += maybe[i] ? r->nignored + r->modes.nsenders : 0;
-	}
-	users = arena_calloc(cx->a, nnames + 1, sizeof *users);
-	for (size_t i = 0; i < l->ncustom; i++) {
-		const struct push_reader *r = l->v[l->custom[i]].reader;
-
-		if (!maybe[i] || (i > 0 && r == l->v[l->custom[i - 1]].reader))
-			continue;
-		for (size_t k = 0; k < r->nignored; k++)
-			users[nusers++] = r->ignored[k];
-		for (size_t k = 0; k < r->modes.nsenders; k++)
-			users[nusers++] = r->modes.senders[k];
-	}
-	db_queue(cx, &l->events, DB_ANY, &unread_events, COLUMN(cx, l->ncustom, l->v[l->custom[i]].usr),
-	    COLUMN(cx, l->ncustom, l->v[l->custom[i]].room), P_I64S(maybe, l->ncustom), P_TEXTS(users, nusers));
+	for (size_t k = 0; k < r->nignored; k++)
+		to->users[to->nusers++] = r->ignored[k];
+	for (size_t k = 0; k < r->modes.nsenders; k++)
+		to->users[to->nusers++] = r->modes.senders[k];
+	for (size_t k = 0; k < r->modes.n; k++)
+		if (r->modes.rooms[k].mode & MODE_CUSTOM)
+			to->rooms[to->nrooms++] = r->modes.rooms[k].room;
 }
 
-static void
-queue_names(struct ctx *cx, struct unread_load *l)
+/* A reader's pairs mostly follow each other: he is taken once then. */
+static struct named_by_rules
+names_of(struct ctx *cx, const struct unread_load *l)
 {
-	bool asked = false;
+	struct named_by_rules to = { 0 };
+	const struct push_reader *last = NULL;
+	size_t users = 0, rooms = 0;
 
-	for (size_t i = 0; i < l->ncustom; i++)
-		asked |= l->v[l->custom[i]].reader->modes.asks_display_name;
-	if (asked)
-		db_queue(cx, &l->names, DB_ANY, &unread_names, COLUMN(cx, l->ncustom, l->v[l->custom[i]].usr),
-		    COLUMN(cx, l->ncustom, l->v[l->custom[i]].room));
+	for (int take = 0; take < 2; take++, last = NULL) {
+		if (take) {
+			to.users = arena_calloc(cx->a, users + 1, sizeof *to.users);
+			to.rooms = arena_calloc(cx->a, rooms + 1, sizeof *to.rooms);
+		}
+		for (size_t i = 0; i < l->ncustom; i++) {
+			const struct push_reader *r = l->v[l->custom[i]].reader;
+
+			if (r == last || looks_at_events(r) & EVERYWHERE)
+				continue;
+			last = r;
+			users += r->nignored + r->modes.nsenders;
+			rooms += r->modes.n;
+			if (take)
+				add_named(&to, r);
+		}
+	}
+	return to;
 }
 
 static void
 queue_custom(struct ctx *cx, struct unread_load *l)
 {
-	int64_t *rooms = arena_alloc(cx->a, (l->n + 1) * sizeof *rooms);
+	struct param p[5];
+	struct named_by_rules by;
+	bool asks_name = false;
 
-	for (size_t i = 0; i < l->ncustom; i++)
-		rooms[i] = l->v[l->custom[i]].room;
 	if (l->ncustom == 0)
 		return;
-	queue_events(cx, l);
-	queue_names(cx, l);
-	push_rooms_queue(cx, &l->context, rooms, l->ncustom);
+	by = names_of(cx, l);
+	for (size_t i = 0; i < l->ncustom; i++)
+		asks_name |= l->v[l->custom[i]].reader->modes.asks_display_name;
+	p[0] = COLUMN(cx, l->ncustom, l->v[l->custom[i]].usr);
+	p[1] = COLUMN(cx, l->ncustom, l->v[l->custom[i]].room);
+	p[2] = COLUMN(cx, l->ncustom, looks_at_events(l->v[l->custom[i]].reader));
+	p[3] = P_TEXTS(by.users, by.nusers);
+	p[4] = P_TEXTS(by.rooms, by.nrooms);
+	db_queue(cx, &l->events, DB_ANY, &unread_events, p[0], p[1], p[2], p[3], p[4]);
+	if (asks_name)
+		db_queue(cx, &l->names, DB_ANY, &unread_names, p[0], p[1], p[2], p[3], p[4]);
+	db_queue(cx, &l->context, DB_ANY, &unread_context, p[0], p[1], p[2], p[3], p[4]);
 }
 
 void

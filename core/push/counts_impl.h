@@ -21,6 +21,14 @@ struct push_rooms {
 	struct push_room *v;		/* by nid */
 	size_t n;
 };
+/* Of rooms (room), each once: the create event and the power levels of the newest hundred versions. For push_rooms_take(). */
+#define PUSH_ROOMS_OF(rooms)									\
+	"SELECT r.nid, r.id, r.version, s.type, s.since, s.until, e.content, e.flags, (SELECT body FROM name WHERE nid = e.sender)"	\
+	" FROM " rooms " q CROSS JOIN LATERAL (SELECT nid, id, version FROM room WHERE nid = q.room OFFSET 0) r"	\
+	" CROSS JOIN LATERAL ("									\
+	"	(SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 1 AND key = 0 ORDER BY since DESC LIMIT 1)"	\
+	"	UNION ALL (SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 3 AND key = 0 ORDER BY since DESC LIMIT 100)) s"	\
+	" CROSS JOIN LATERAL (SELECT content, flags, sender FROM event WHERE nid = s.event OFFSET 0) e ORDER BY r.nid"
 /* rooms: in any order, doubles do no harm. */
 void push_rooms_queue(struct ctx *cx, struct rows *r, const int64_t *rooms, size_t n);
 void push_rooms_take(struct ctx *cx, struct rows *r, struct push_rooms *out);

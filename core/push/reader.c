@@ -12,14 +12,7 @@ STMT(push_readers,
     " (SELECT content FROM account_data WHERE usr = u.usr AND room = 0 AND type = 'm.ignored_user_list')"
     " FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n)");
 
-/* The create event and the power levels of the newest hundred versions. */
-STMT(push_rooms,
-    "SELECT r.nid, r.id, r.version, s.type, s.since, s.until, e.content, e.flags, (SELECT body FROM name WHERE nid = e.sender)"
-    " FROM (SELECT DISTINCT unnest($1::bigint[]) AS room) q"
-    " CROSS JOIN LATERAL (SELECT nid, id, version FROM room WHERE nid = q.room OFFSET 0) r"
-    " CROSS JOIN LATERAL ((SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 1 AND key = 0 ORDER BY since DESC LIMIT 1)"
-    "	UNION ALL (SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 3 AND key = 0 ORDER BY since DESC LIMIT 100)) s"
-    " CROSS JOIN LATERAL (SELECT content, flags, sender FROM event WHERE nid = s.event OFFSET 0) e ORDER BY r.nid");
+STMT(push_rooms, PUSH_ROOMS_OF("(SELECT DISTINCT unnest($1::bigint[]) AS room)"));
 
 /* ---- readers */
 

@@ -213,6 +213,37 @@ Test(counts, keywords_and_ignored_users)
 	UNREAD(bob, "2/0");
 }
 
+/* Rules that ask more than sums can say, about one room: only that one's events are looked at. */
+Test(counts, own_conditions_of_one_room_load_no_other)
+{
+	const char *other = make_room(alice, "{\"preset\":\"public_chat\"}"), *first = room;
+	struct unread_room v[2] = { { .usr = bob->user_nid }, { .usr = bob->user_nid } };
+	int64_t rows;
+
+	cr_assert_eq(join(bob, other), M_OK);
+	for (int i = 0; i < 30; i++)
+		send(alice, "m.room.message", TEXT("cake"));
+	room = other;
+	send(alice, "m.room.message", TEXT("cake"));
+	send(alice, "m.room.message", TEXT("tea"));
+	rule(bob, "underride", "cake", arena_printf(alice->a, "{\"actions\":[\"notify\",{\"set_tweak\":\"highlight\"}],\"conditions\":["
+	    "{\"kind\":\"event_match\",\"key\":\"room_id\",\"pattern\":\"%s\"},"
+	    "{\"kind\":\"event_match\",\"key\":\"content.body\",\"pattern\":\"cake\"}]}", other));
+	v[0].room = room_nid(first);
+	v[1].room = room_nid(other);
+	session_next(bob);
+	db_begin(bob, TX_RO);
+	db_stats_reset(bob->db);
+	cr_assert_eq(unread_rooms(bob, v, 2), M_OK);
+	rows = db_stats(bob->db).rows;
+	cr_assert_eq(db_commit(bob), M_OK);
+	cr_expect_eq(v[0].all.notify, 30);
+	cr_expect_eq(v[0].all.highlight, 0);
+	cr_expect_eq(v[1].all.notify, 2);
+	cr_expect_eq(v[1].all.highlight, 1);
+	cr_expect_leq(rows, 12, "%lld rows", (long long)rows);
+}
+
 Test(counts, a_new_stay_begins_with_nothing_unread)
 {
 	send(alice, "m.room.message", TEXT("one"));
