@@ -142,6 +142,19 @@ room_event_base(struct buf *b, const struct room_event *ev, const char *room_id)
 	put_esc(b, "type", ev->type);
 }
 
+/* Clocks of other servers may say anything, room versions 1 to 5 any 64 bits: what clients are told stays a number of canonical JSON. */
+#define AGE_MAX (((int64_t)1 << 53) - 1)
+
+static void
+put_age(struct buf *b, int64_t now, int64_t ts)
+{
+	int64_t age;
+
+	if (__builtin_sub_overflow(now, ts, &age))
+		age = ts < 0 ? AGE_MAX : -AGE_MAX;
+	put_int(b, "age", age > AGE_MAX ? AGE_MAX : age < -AGE_MAX ? -AGE_MAX : age);
+}
+
 static void
 put_because(struct buf *b, const struct room_event *ev, const char *room_id, int64_t now)
 {
@@ -159,7 +172,7 @@ put_because(struct buf *b, const struct room_event *ev, const char *room_id, int
 	put_esc(b, "type", "m.room.redaction");
 	put_key(b, "unsigned");
 	buf_putc(b, '{');
-	put_int(b, "age", now - ts);
+	put_age(b, now, ts);
 	buf_puts(b, "}}");
 }
 
@@ -168,7 +181,7 @@ room_event_unsigned(struct buf *b, const struct room_event *ev, const char *room
     enum membership membership, const char *txn_id)
 {
 	buf_puts(b, ",\"unsigned\":{");
-	put_int(b, "age", now - ev->ts);
+	put_age(b, now, ev->ts);
 	if (ev->relations != NULL)
 		put_text(b, "m.relations", ev->relations);
 	if (membership != MEM_NONE)
