@@ -44,7 +44,7 @@ STMT(purge_room_strip,
     " d AS (DELETE FROM account_data WHERE room = $1 AND usr = ANY (ARRAY(SELECT usr FROM m))),"
     " u AS (DELETE FROM read_up_to WHERE room = $1 AND usr = ANY (ARRAY(SELECT usr FROM m)))"
     " SELECT usr FROM m");
-STMT(purge_room_empty, "UPDATE room SET extremities = '{}', joined = 0, invited = 0, purged_pos = NULL,"
+STMT(purge_room_empty, "UPDATE room SET extremities = '{}', cut_ver = NULL, joined = 0, invited = 0, purged_pos = NULL,"
     " n_a = 0, n_b = 0, n_c = 0, n_d = 0, n_e = 0 WHERE nid = $1");
 STMT(purge_room_forget, "DELETE FROM local_member WHERE ctid = ANY (ARRAY(SELECT ctid FROM local_member WHERE room = $1 LIMIT $2))");
 STMT(purge_room_row, "DELETE FROM room WHERE nid = $1 AND NOT blocked");

@@ -18,13 +18,20 @@ STMT(purge_first,
     "SELECT e.room_pos, e.at_ver, e.id, (SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender),"
     " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags"
     " FROM event e WHERE e.room = $1 AND e.room_pos > $2 ORDER BY e.room_pos LIMIT 1");
-/* The oldest state of line 0 that an event above $2 stands on: such as cite what was not the end of the room any more. */
-STMT(purge_behind, "SELECT min(ver) FROM event WHERE room = $1 AND room_pos > $2 AND line = 0 AND ver > 0 AND ver < at_ver");
-/* The forks, and whether an event above $2 stands on them or on one of theirs; or one that may yet be cited (soft-failed). */
+/* The oldest state of line 0 that an event above $2 stands on: such as cite what was not the end of the room any more. Or what ends were cut at. */
+STMT(purge_behind,
+    "SELECT least((SELECT min(ver) FROM event WHERE room = $1 AND room_pos > $2 AND line = 0 AND ver > 0 AND ver < at_ver),"
+    " (SELECT cut_ver FROM room WHERE nid = $1))");
+/*
+ * The forks, and whether an event above $2 stands on them or on one of theirs; or a soft-failed one, which may yet be cited, that came after
+ * what goes now ($3).
+ */
 STMT(purge_forks,
     "WITH RECURSIVE live(line, parent) AS (SELECT l.line, l.parent FROM line l WHERE l.room = $1 AND l.line <> 0 AND coalesce("
-    "	(SELECT true FROM event e WHERE e.room = $1 AND (e.line = l.line OR e.fork = l.line) AND e.room_pos > $2 LIMIT 1),"
-    "	(SELECT true FROM event e WHERE e.room = $1 AND (e.line = l.line OR e.fork = l.line) AND e.room_pos IS NULL AND e.flags & 5 = 0 LIMIT 1))"
+    "	(SELECT true FROM event e WHERE e.room = $1 AND e.line <> 0 AND e.line = l.line AND e.room_pos > $2 LIMIT 1),"
+    "	(SELECT true FROM event e WHERE e.room = $1 AND e.fork = l.line AND e.room_pos > $2 LIMIT 1),"
+    "	(SELECT true FROM event e WHERE e.room = $1 AND e.line <> 0 AND e.line = l.line AND e.room_pos IS NULL AND e.flags & 5 = 0 AND e.pos > $3 LIMIT 1),"
+    "	(SELECT true FROM event e WHERE e.room = $1 AND e.fork = l.line AND e.room_pos IS NULL AND e.flags & 5 = 0 AND e.pos > $3 LIMIT 1))"
     " UNION SELECT p.line, p.parent FROM live c JOIN line p ON p.room = $1 AND p.line = c.parent AND p.line <> 0)"
     " SELECT l.line, l.parent, l.parent_ver, l.line IN (SELECT line FROM live) FROM line l WHERE l.room = $1 AND l.line <> 0");
 STMT(purge_state_rows,
@@ -36,7 +43,8 @@ STMT(purge_state_rows,
 STMT(purge_fork_rows, "DELETE FROM state WHERE room = $1 AND line = ANY ($2) RETURNING event");
 STMT(purge_fork_lines, "DELETE FROM line WHERE room = $1 AND line = ANY ($2)");
 /* What stood on them and is not in the timeline (any more): of the state before it nothing is known now. */
-STMT(purge_fork_events, "UPDATE event SET line = 0, ver = NULL WHERE room = $1 AND line = ANY ($2)");
+STMT(purge_fork_events,
+    "UPDATE event SET line = 0, ver = NULL, fork = NULL WHERE room = $1 AND (line <> 0 AND line = ANY ($2) OR fork = ANY ($2))");
 /* Which of the events does state still consist of? Key by key: what is left of their keys, on all lines. */
 STMT(purge_held,
     "SELECT DISTINCT s.event FROM (SELECT DISTINCT type, state_key FROM event WHERE nid = ANY ($2) AND state_key IS NOT NULL) k"
@@ -74,7 +82,8 @@ STMT(purge_events,
     " AND (state_key IS NULL OR NOT type IN (1, 2, 3, 4, 13))"
     " AND NOT ($4 AND (SELECT right(body, length($5)) FROM name WHERE nid = sender) = $5)");
 STMT(purge_off_timeline, "UPDATE event SET room_pos = NULL, thread = NULL, flags = flags | 4 WHERE nid = ANY ($1)");
-STMT(purge_holes, "DELETE FROM hole WHERE room = $1 AND top_pos <= $2");
+/* Also one that was filled in part, where it now begins among what filled it. */
+STMT(purge_holes, "DELETE FROM hole WHERE room = $1 AND coalesce(next_pos, top_pos - 1) < $2");
 STMT(purge_hole, "INSERT INTO hole (room, top_pos, kind, prev) VALUES ($1, $2, 3, $3)");
 STMT(purge_note, "UPDATE room SET purged_pos = greatest(purged_pos, $2) WHERE nid = $1");
 STMT(purge_receipts,
@@ -222,7 +231,7 @@ purge_history_step(struct ctx *cx, int64_t room, int64_t upto, bool keep_local, 
 	s.rv = room_version_get(db_text(&lock, 1));
 	take_events(&s, &oldest);
 	db_queue(cx, &first, DB_MAYBE, &purge_first, P_I64(room), P_I64(s.top));
-	db_queue(cx, &forks, DB_ANY, &purge_forks, P_I64(room), P_I64(s.top));
+	db_queue(cx, &forks, DB_ANY, &purge_forks, P_I64(room), P_I64(s.top), P_I64(s.pos));
 	db_queue(cx, &behind, DB_ONE, &purge_behind, P_I64(room), P_I64(s.top));
 	if ((e = db_run(cx)) != M_OK || first.n == 0 || s.rv == NULL || (e = take_first(&s, &first)) != M_OK)
 		return e;
