@@ -35,6 +35,7 @@ enum err deactivate_run(struct ctx *cx, struct job *j);
 enum err to_device_purge_run(struct ctx *cx, struct job *j);	/* key: device nid */
 enum err purge_history_run(struct ctx *cx, struct job *j);	/* keys: purge_room.c */
 enum err purge_room_run(struct ctx *cx, struct job *j);
+enum err hole_learn_run(struct ctx *cx, struct job *j);	/* key: hole_learn.c */
 enum err mail_run(struct ctx *cx, struct job *j);		/* key: sid of an email_session */
 enum err backup_purge_run(struct ctx *cx, struct job *j);	/* key: user nid */
 

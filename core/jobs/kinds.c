@@ -12,6 +12,7 @@ const struct job_kind job_kinds[] = {
 	{ "backup_purge",	backup_purge_run,	0,		NULL },
 	{ "purge_history",	purge_history_run,	0,		NULL },
 	{ "purge_room",		purge_room_run,		0,		NULL },
+	{ "hole_learn",		hole_learn_run,		0,		NULL },
 	{ "deactivate",		deactivate_run,		0,		NULL },
 	{ "mail",		mail_run,		0,		NULL },
 	{ "guests_leave",	guests_leave_run,	0,		NULL },

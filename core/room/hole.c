@@ -10,11 +10,12 @@ STMT(hole_insert,
     "INSERT INTO hole (room, top_pos, bottom_pos, next_pos, kind, prev) VALUES ($1, $2, $3, $2::bigint - 1, $4, $5)");
 STMT(hole_row,
     "SELECT h.next_pos, h.bottom_pos, h.kind, h.prev, (SELECT nid FROM event WHERE room = $1 AND room_pos = $2) FROM hole h"
-    " WHERE h.room = $1 AND h.top_pos = $2");
+    " WHERE h.room = $1 AND h.top_pos = $2 AND h.kind <> 3");
 STMT(hole_lower, "UPDATE hole SET next_pos = $3, prev = $4 WHERE room = $1 AND top_pos = $2");
 STMT(hole_close, "DELETE FROM hole WHERE room = $1 AND top_pos = $2");
 STMT(hole_lift, "UPDATE event SET room_pos = $2 WHERE nid = $1");
 STMT(hole_lift_relation, "UPDATE event_relation SET room_pos = $2 WHERE event = $1");
+STMT(hole_lift_thread, "UPDATE thread SET latest_pos = $3 WHERE room = $1 AND latest_pos = $2");
 
 enum err
 hole_below(struct ctx *cx, int64_t room, int64_t room_pos, struct hole *out)
@@ -44,7 +45,8 @@ struct filler {
 	struct stored *stored;		/* as an outlier, or once it is in */
 	struct point before;		/* as the event above it tells, ver -1: it does not */
 	size_t waits;			/* for how many events above it that are not in order yet */
-	bool reached, ordered;
+	bool reached;
+	bool met;			/* by find_lacking() */
 	bool lacks;			/* something in its auth chain is missing: it stays out, and what only it leads to */
 	int64_t room_pos;
 };
@@ -54,8 +56,10 @@ struct fill {
 	struct hole hole;
 	bool has_bottom;
 	struct stored *top;
-	struct filler *v;
+	struct incoming *in;		/* those of the room, each once */
+	struct filler *v;		/* beside in */
 	size_t n;
+	struct stored_map index;	/* of in, as batch_index() makes it */
 	size_t *order, norder;		/* newest first */
 	const char **prev;		/* the hole's new lowest ends */
 	size_t nprev;
@@ -64,10 +68,9 @@ struct fill {
 static struct filler *
 filler_of(const struct fill *f, const char *id)
 {
-	for (size_t i = 0; i < f->n; i++)
-		if (strcmp(f->v[i].in->ev.id, id) == 0)
-			return &f->v[i];
-	return NULL;
+	const struct stored *at = stored_find(&f->index, id);
+
+	return at != NULL ? &f->v[at->nid - 1] : NULL;
 }
 
 static bool
@@ -76,20 +79,20 @@ is_real(const struct stored *s)
 	return s != NULL && !s->elsewhere && !(s->flags & EV_OUTLIER);
 }
 
+/* Each behind what it names. What is named and not met yet comes later, or stands in a circle with it. */
 static void
 find_lacking(struct fill *f)
 {
-	bool more = true;
+	size_t *order = batch_by_chain(f->rc->cx, &f->index, f->in, f->n);
 
-	while (more) {
-		more = false;
-		for (size_t i = 0; i < f->n; i++)
-			for (size_t k = 0; !f->v[i].lacks && k < f->v[i].in->ev.nauth; k++) {
-				const char *id = f->v[i].in->ev.auth_ids[k];
-				const struct filler *x = filler_of(f, id);
-				if (stored_find(&f->rc->events, id) == NULL && (x == NULL || x->lacks))
-					f->v[i].lacks = more = true;
-			}
+	for (size_t i = 0; i < f->n; i++) {
+		struct filler *x = &f->v[order[i]];
+		for (size_t k = 0; !x->lacks && k < x->in->ev.nauth; k++) {
+			const char *id = x->in->ev.auth_ids[k];
+			const struct filler *y = filler_of(f, id);
+			x->lacks = stored_find(&f->rc->events, id) == NULL && (y == NULL || !y->met || y->lacks);
+		}
+		x->met = true;
 	}
 }
 
@@ -130,26 +133,58 @@ comes_first(const struct filler *x, const struct filler *y)
 	return strcmp(x->in->ev.id, y->in->ev.id) > 0;
 }
 
+/* A heap, with what comes first on top. */
+
+static void
+heap_push(struct filler **h, size_t *n, struct filler *x)
+{
+	size_t i;
+
+	for (i = (*n)++; i > 0 && comes_first(x, h[(i - 1) / 2]); i = (i - 1) / 2)
+		h[i] = h[(i - 1) / 2];
+	h[i] = x;
+}
+
+static struct filler *
+heap_pop(struct filler **h, size_t *n)
+{
+	struct filler *top = h[0], *last = h[--*n];
+	size_t i = 0;
+
+	for (;;) {
+		size_t k = 2 * i + 1;
+		if (k >= *n)
+			break;
+		if (k + 1 < *n && comes_first(h[k + 1], h[k]))
+			k++;
+		if (!comes_first(h[k], last))
+			break;
+		h[i] = h[k];
+		i = k;
+	}
+	h[i] = last;
+	return top;
+}
+
 /* Newest first: each below all that cite it. */
 static void
 sort_down(struct fill *f)
 {
+	struct filler **heap = arena_alloc(f->rc->cx->a, (f->n + 1) * sizeof *heap);
+	size_t n = 0;
+
 	f->order = arena_alloc(f->rc->cx->a, (f->n + 1) * sizeof *f->order);
-	for (;;) {
-		struct filler *best = NULL;
-		for (size_t i = 0; i < f->n; i++) {
-			struct filler *x = &f->v[i];
-			if (x->reached && !x->ordered && x->waits == 0 && (best == NULL || comes_first(x, best)))
-				best = x;
-		}
-		if (best == NULL)
-			return;
-		best->ordered = true;
-		f->order[f->norder++] = (size_t)(best - f->v);
-		for (size_t i = 0; i < best->in->ev.nprev; i++) {
-			struct filler *x = filler_of(f, best->in->ev.prev_ids[i]);
-			if (x != NULL && x->waits > 0)
-				x->waits--;
+	for (size_t i = 0; i < f->n; i++)
+		if (f->v[i].reached && f->v[i].waits == 0)
+			heap_push(heap, &n, &f->v[i]);
+	while (n > 0) {
+		struct filler *x = heap_pop(heap, &n);
+
+		f->order[f->norder++] = (size_t)(x - f->v);
+		for (size_t i = 0; i < x->in->ev.nprev; i++) {
+			struct filler *y = filler_of(f, x->in->ev.prev_ids[i]);
+			if (y != NULL && y->waits > 0 && --y->waits == 0)
+				heap_push(heap, &n, y);
 		}
 	}
 }
@@ -188,23 +223,30 @@ state_before(struct fill *f, struct filler *x, const struct given_state *given, 
 	return receive_given(f->rc, f->top->before.ver >= 0 ? f->top->before : (struct point){ 0, f->rc->ap.room.state_ver }, given, out);
 }
 
-/* An event was refused: those below it, already in, come up by one. */
+/* Events were refused: those below come up. From above, so that each place is free by then. */
 static void
-lift(struct fill *f, size_t from)
+lift(struct fill *f)
 {
-	for (size_t i = from; i < f->norder; i++) {
+	struct ctx *cx = f->rc->cx;
+	int64_t next = f->hole.next_pos;
+
+	for (size_t i = 0; i < f->norder; i++) {
 		struct filler *x = &f->v[f->order[i]];
-		if (x->stored == NULL || x->room_pos == INT64_MIN)
+		if (x->room_pos == INT64_MIN)
 			continue;
-		x->stored->room_pos = ++x->room_pos;
-		db_queue(f->rc->cx, NULL, DB_NONE, &hole_lift, P_I64(x->stored->nid), P_I64(x->room_pos));
-		db_queue(f->rc->cx, NULL, DB_NONE, &hole_lift_relation, P_I64(x->stored->nid), P_I64(x->room_pos));
+		if (x->room_pos != next) {
+			db_queue(cx, NULL, DB_NONE, &hole_lift, P_I64(x->stored->nid), P_I64(next));
+			db_queue(cx, NULL, DB_NONE, &hole_lift_relation, P_I64(x->stored->nid), P_I64(next));
+			db_queue(cx, NULL, DB_NONE, &hole_lift_thread, P_I64(f->rc->ap.room.nid), P_I64(x->room_pos), P_I64(next));
+			x->stored->room_pos = x->room_pos = next;
+		}
+		next--;
 	}
 }
 
 /* The i-th from above. What it names in auth_events is here by now, unless that claims to come later: then it stays out. */
 static enum err
-fill_one(struct fill *f, size_t i, const struct given_state *given, bool *in)
+fill_one(struct fill *f, size_t i, const struct given_state *given)
 {
 	struct receive *rc = f->rc;
 	struct filler *x = &f->v[f->order[i]];
@@ -215,48 +257,46 @@ fill_one(struct fill *f, size_t i, const struct given_state *given, bool *in)
 	int flags;
 	enum err e;
 
-	*in = false;
-	x->room_pos = INT64_MIN;
 	for (size_t k = 0; k < ev->nauth; k++)
 		if ((auth[k] = stored_find(&rc->events, ev->auth_ids[k])) == NULL)
 			return M_OK;
 	if ((e = state_before(f, x, i + 1 == f->norder ? given : NULL, &before)) != M_OK ||
 	    (e = receive_judge(rc, x->in, auth, before, &flags, &why, &replaces)) != M_OK)
 		return e;
-	*in = true;
 	if (flags == 0)
 		x->room_pos = f->hole.next_pos - (int64_t)i;
 	struct place at = { x->room_pos, flags == 0 ? f->top->pos : 0, flags == 0 ? f->top->at_ver : -1 };
 	return receive_store(rc, x->in, is_real(x->stored) ? NULL : x->stored, flags, at, before, replaces, flags == 0, &x->stored);
 }
 
-static void
-add_end(struct fill *f, const char *id)
+static int
+by_id(const void *a, const void *b)
 {
-	if (is_real(stored_find(&f->rc->events, id)))
-		return;
-	for (size_t i = 0; i < f->nprev; i++)
-		if (strcmp(f->prev[i], id) == 0)
-			return;
-	f->prev[f->nprev++] = id;
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
 /* The ends of what is above the hole now. */
 static void
 find_ends(struct fill *f)
 {
-	size_t max = f->hole.nprev;
+	size_t max = f->hole.nprev, n = 0;
+	const char **all;
 
 	for (size_t i = 0; i < f->norder; i++)
 		max += f->v[f->order[i]].in->ev.nprev;
-	f->prev = arena_alloc(f->rc->cx->a, (max + 1) * sizeof *f->prev);
+	all = arena_alloc(f->rc->cx->a, (max + 1) * sizeof *all);
 	for (size_t i = 0; i < f->hole.nprev; i++)
-		add_end(f, f->hole.prev[i]);
+		all[n++] = f->hole.prev[i];
 	for (size_t i = 0; i < f->norder; i++) {
 		const struct filler *x = &f->v[f->order[i]];
 		for (size_t k = 0; is_real(x->stored) && k < x->in->ev.nprev; k++)
-			add_end(f, x->in->ev.prev_ids[k]);
+			all[n++] = x->in->ev.prev_ids[k];
 	}
+	qsort(all, n, sizeof *all, by_id);
+	f->prev = all;
+	for (size_t i = 0; i < n; i++)
+		if ((f->nprev == 0 || strcmp(all[i], f->prev[f->nprev - 1]) != 0) && !is_real(stored_find(&f->rc->events, all[i])))
+			f->prev[f->nprev++] = all[i];
 }
 
 /* What was taken for an end of the room until now may lie below one of these. */
@@ -306,22 +346,36 @@ read_hole(struct fill *f, int64_t top_pos)
 	return M_OK;
 }
 
+static void
+take_events(struct fill *f, const struct incoming *in, size_t n)
+{
+	struct ctx *cx = f->rc->cx;
+
+	f->in = arena_calloc(cx->a, n + 1, sizeof *f->in);
+	f->v = arena_calloc(cx->a, n + 1, sizeof *f->v);
+	batch_index(cx, &f->index, NULL, 0);
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(in[i].ev.room, f->rc->ap.room.id) != 0 || filler_of(f, in[i].ev.id) != NULL)
+			continue;
+		f->in[f->n] = in[i];
+		f->v[f->n] = (struct filler){ .in = &f->in[f->n], .stored = stored_find(&f->rc->events, in[i].ev.id), .before = { 0, -1 },
+			.room_pos = INT64_MIN };
+		batch_add(&f->index, in[i].ev.id, ++f->n);
+	}
+}
+
 enum err
 hole_fill(struct receive *rc, int64_t top_pos, const struct incoming *in, size_t n, const struct given_state *given, size_t *placed)
 {
 	struct ctx *cx = rc->cx;
-	struct fill f = { .rc = rc, .v = arena_calloc(cx->a, n + 1, sizeof *f.v) };
-	bool is_in;
+	struct fill f = { .rc = rc };
 	enum err e;
 
 	*placed = 0;
 	if ((e = read_hole(&f, top_pos)) != M_OK || (e = receive_load_cited(rc, in, n)) != M_OK ||
 	    (e = stored_load(cx, &rc->ap.room, &rc->events, f.hole.prev, f.hole.nprev)) != M_OK)
 		return e;
-	for (size_t i = 0; i < n; i++)
-		if (strcmp(in[i].ev.room, rc->ap.room.id) == 0 && filler_of(&f, in[i].ev.id) == NULL)
-			f.v[f.n++] = (struct filler){ .in = &in[i], .stored = stored_find(&rc->events, in[i].ev.id), .before = { 0, -1 },
-				.room_pos = INT64_MIN };
+	take_events(&f, in, n);
 	find_lacking(&f);
 	reach(&f);
 	sort_down(&f);
@@ -329,18 +383,19 @@ hole_fill(struct receive *rc, int64_t top_pos, const struct incoming *in, size_t
 	for (size_t i = 0; i < f.norder; i++)
 		inherit(&f, &f.v[f.order[i]].in->ev, f.v[f.order[i]].before);
 	for (size_t i = f.norder; i-- > 0;) {
-		if ((e = fill_one(&f, i, given, &is_in)) != M_OK)
+		if ((e = fill_one(&f, i, given)) != M_OK)
 			return e;
-		if (f.v[f.order[i]].room_pos != INT64_MIN)
-			++*placed;
-		else
-			lift(&f, i + 1);
+		*placed += f.v[f.order[i]].room_pos != INT64_MIN;
 	}
+	if (*placed < f.norder)
+		lift(&f);
 	find_ends(&f);
 	f.hole.next_pos -= (int64_t)*placed;
 	if (f.nprev == 0 && !f.has_bottom)
 		db_queue(cx, NULL, DB_NONE, &hole_close, P_I64(rc->ap.room.nid), P_I64(top_pos));
 	else
 		db_queue(cx, NULL, DB_NONE, &hole_lower, P_I64(rc->ap.room.nid), P_I64(top_pos), P_I64(f.hole.next_pos), P_TEXTS(f.prev, f.nprev));
+	if (*placed > 0 && (e = hole_learn(rc, f.hole.next_pos + (int64_t)*placed, top_pos)) != M_OK)
+		return e;
 	return take_off_ends(&f);
 }

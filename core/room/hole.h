@@ -38,4 +38,14 @@ void hole_open(struct ctx *cx, int64_t room, enum hole_kind kind, int64_t top_po
  */
 enum err hole_fill(struct receive *rc, int64_t top_pos, const struct incoming *in, size_t n, const struct given_state *given, size_t *placed);
 
+/*
+ * What fills a hole from above comes without its state where what it cites is not here yet. Once more was filled in below: works out the states of the
+ * events between two places that follow now, from below. As many as HOLE_LEARN at once; a job does the rest (hole_learn_step()).
+ * Whom the state refuses keeps its place, for it was shown, and has no state still: nothing stands on it.
+ */
+enum err hole_learn(struct receive *rc, int64_t above, int64_t below);
+/* One step of the job. room: its nid. TX_RW. *next: where the next one begins; no more: INT64_MAX. */
+enum err hole_learn_step(struct ctx *cx, int64_t room, int64_t above, int64_t below, int64_t *next);
+#define HOLE_LEARN 200
+
 #endif

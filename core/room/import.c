@@ -144,5 +144,6 @@ import_join(struct ctx *cx, const struct import *im, struct received *out)
 	    (e = receive_change(&rc, v, n)) != M_OK || (e = enter(&rc, im, db_null(&known, 0) ? NULL : &bottom, out)) != M_OK)
 		return e;
 	rc.replaced = true;
+	rc.cut_ver = -1;
 	return receive_close(&rc);
 }

@@ -33,6 +33,11 @@ STMT(line_overlay,
     " CROSS JOIN LATERAL (SELECT type, key, event FROM state WHERE room = $1 AND line = p.line AND until > p.ver AND since <= p.ver OFFSET 0) s"
     " WHERE p.line <> 0 ORDER BY s.type, s.key, p.step");
 STMT(line_root, "SELECT ver FROM state_path($1, $2::int, $3) WHERE line = 0");
+/* Is it a state: events of the room with a key each, no key twice, a create event among them? What was rejected counts for nothing. */
+STMT(line_given_is_state,
+    "SELECT count(*) = count(DISTINCT (type, state_key)) AND bool_and(room = $1 AND state_key IS NOT NULL)"
+    " AND bool_or(type = 1 AND state_key = 0) IS TRUE FROM (SELECT DISTINCT unnest($2::bigint[]) AS nid) u"
+    " CROSS JOIN LATERAL (SELECT room, type, state_key FROM event WHERE nid = u.nid AND flags & 1 = 0 OFFSET 0) e");
 STMT(line_given, "SELECT type, key, coalesce(event, 0) FROM state_given($1, $2::int, $3, $4)");
 
 enum err
@@ -127,11 +132,14 @@ point_fork(struct ctx *cx, int64_t room, struct point at, const struct change *v
 enum err
 point_given(struct ctx *cx, int64_t room, struct point at, const int64_t *events, size_t nevents, struct change **v, size_t *n)
 {
-	struct rows r;
+	struct rows r, is_state;
 	enum err e;
 
+	db_queue(cx, &is_state, DB_ONE, &line_given_is_state, P_I64(room), P_I64S(events, nevents));
 	if ((e = db_query(cx, &r, &line_given, P_I64(room), P_I64(at.line), P_I64(at.ver), P_I64S(events, nevents))) != M_OK)
 		return e;
+	if (!db_bool(&is_state, 0))
+		return fail(cx, M_BAD_JSON, "these events are no state: two have the same key, or the create event is missing");
 	*v = arena_alloc(cx->a, ((size_t)r.n + 1) * sizeof **v);
 	for (*n = 0; db_next(&r);)
 		(*v)[(*n)++] = (struct change){ db_i64(&r, 0), db_i64(&r, 1), db_i64(&r, 2) };

@@ -52,7 +52,10 @@ enum err line_write(struct ctx *cx, int64_t room, int line, int64_t ver, const s
  */
 enum err point_fork(struct ctx *cx, int64_t room, struct point at, const struct change *v, size_t n, struct point *out);
 
-/* The changes from a state to the one that consists of these events (state events, each key once). */
+/*
+ * The changes from a state to the one that consists of these events. M_BAD_JSON: they are none: not all are state events of the
+ * room, two have the same key, or no create event is among them (rejected ones count for nothing). Nothing was written then.
+ */
 enum err point_given(struct ctx *cx, int64_t room, struct point at, const int64_t *events, size_t nevents, struct change **v, size_t *n);
 
 #endif

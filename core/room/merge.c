@@ -1,6 +1,7 @@
 /* core/room/merge.c - see merge.h. */
 #include "core/room/merge.h"
 #include "core/room/receive_impl.h"
+#include <stdlib.h>
 
 #define SENDERS_MAX 10	/* users who are tried: nearly always the first may */
 
@@ -72,6 +73,24 @@ merge_some(struct receive *rc, const char *const *senders, size_t nsenders, bool
 	return e;
 }
 
+static int
+newest_first(const void *a, const void *b)
+{
+	const struct stored *x = *(struct stored *const *)a, *y = *(struct stored *const *)b;
+
+	return (x->room_pos < y->room_pos) - (x->room_pos > y->room_pos);
+}
+
+/* What the oldest ends led to stays in line 0: its version takes part in resolution from now on. */
+static void
+cut_ends(struct receive *rc)
+{
+	qsort(rc->ext, rc->next, sizeof(struct stored *), newest_first);
+	rc->next = ENDS_KEPT;
+	rc->cut_ver = rc->ap.room.state_ver;
+	rc->changed = true;
+}
+
 enum err
 merge_ends(struct ctx *cx, const char *room_id)
 {
@@ -92,5 +111,7 @@ merge_ends(struct ctx *cx, const char *room_id)
 	while (done && rc.next > EVENT_PREV_MAX)
 		if ((e = merge_some(&rc, senders, n, &done)) != M_OK)
 			return e;
+	if (rc.next > ENDS_MAX)
+		cut_ends(&rc);
 	return receive_close(&rc);
 }

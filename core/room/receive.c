@@ -8,7 +8,7 @@
 
 STMT(receive_lock,
     "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged, extremities,"
-    " n_a, n_b, n_c, n_d, n_e FROM room WHERE id = $1 FOR NO KEY UPDATE");
+    " n_a, n_b, n_c, n_d, n_e, cut_ver FROM room WHERE id = $1 FOR NO KEY UPDATE");
 /* Some keys of a state. */
 STMT(receive_keys,
     "SELECT " STORED_COLS ", k.n FROM unnest($4::text[], $5::text[]) WITH ORDINALITY k(t, s, n)"
@@ -42,6 +42,7 @@ receive_begin(struct receive *rc, struct ctx *cx, const char *room_id)
 	ext = db_i64s(&r, 9, &n);
 	for (int i = 0; i < PUSH_SUMS; i++)
 		room->sums.n[i] = db_i64(&r, 10 + i);
+	rc->cut_ver = db_null(&r, 10 + PUSH_SUMS) ? -1 : db_i64(&r, 10 + PUSH_SUMS);
 	if (room->blocked)
 		return fail(cx, M_FORBIDDEN, "this room is blocked on this server");
 	if (room->rv == NULL) {
@@ -511,9 +512,11 @@ receive_event(struct receive *rc, const struct incoming *in, const struct given_
 	if (out->nmissing_auth > 0 || (hole && given == NULL))
 		return M_OK;
 	linear = !hole && cites_all(rc, prev, nprev);
-	if (hole)
-		e = receive_given(rc, before, given, &before);
-	else if (!linear)
+	if (hole && (e = receive_given(rc, before, given, &before)) == M_BAD_JSON) {
+		out->why = cx->err_text;
+		return M_OK;
+	}
+	if (!hole && !linear)
 		e = receive_meet(rc, prev, nprev, &before);
 	if (e != M_OK || (e = receive_judge(rc, in, auth, before, &flags, &out->why, &replaces)) != M_OK ||
 	    (e = judge_now(rc, in, before, &flags, &out->why)) != M_OK)

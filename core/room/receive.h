@@ -37,6 +37,7 @@ struct receive {
 	bool changed;			/* the room's row is to be written */
 	bool replaced;			/* line 0 was replaced as a whole */
 	bool merging;			/* merge_ends() is at work */
+	int64_t cut_ver;		/* room.cut_ver; -1: none. See merge.h */
 	struct point *stands;		/* the states that line 0 is the resolution of: see receive_stand() */
 	size_t nstands;
 	struct stored *create;		/* the create event; NULL: not known yet */
@@ -47,7 +48,7 @@ enum receipt {
 	RECEIVED_KNOWN,	/* it was here already */
 	RECEIVED_SOFT_FAILED,
 	RECEIVED_REJECTED,
-	RECEIVED_NOT,	/* nothing is stored: something that it cites is missing (see missing), or it is of another room */
+	RECEIVED_NOT,	/* nothing is stored: something that it cites is missing (see missing), or why says what is wrong */
 };
 struct received {
 	enum receipt is;
@@ -57,14 +58,18 @@ struct received {
 	size_t nmissing_auth, nmissing_prev;
 };
 
-/* The state before an event as another server told it; its events are stored. Each key once; rejected ones count for nothing. */
+/*
+ * The state before an event as another server told it; its events are stored, rejected ones count for nothing. What is none (line.h,
+ * point_given()) is RECEIVED_NOT.
+ */
 struct given_state {
 	const int64_t *events;
 	size_t n;
 };
 
 /*
- * Locks the room. n events that will be handed in (for their names, which are made before the lock is taken).
+ * Locks the room. n events that will be handed in, outliers too, for their names: these are made before the lock is taken, all in one
+ * statement and in one order, so that no two transactions that bring new names wait for each other.
  * M_NOT_FOUND: no such room here. M_FORBIDDEN: blocked.
  */
 enum err receive_open(struct receive *rc, struct ctx *cx, const char *room_id, const struct incoming *in, size_t n);

@@ -28,7 +28,7 @@ STMT(receive_found,
 
 /* Both are stored. Not allowed: nothing happens, and nothing will. */
 static enum err
-redact(struct receive *rc, const struct stored *redaction, const struct stored *target)
+redact(struct receive *rc, const struct stored *redaction, struct stored *target)
 {
 	struct append *ap = &rc->ap;
 	struct made *by;
@@ -53,6 +53,11 @@ redact(struct receive *rc, const struct stored *redaction, const struct stored *
 	ap->made = NULL;
 	ap->nmade = 0;
 	ap->target = NULL;
+	if (e == M_OK && !(target->flags & EV_REDACTED)) {	/* it may be an outlier that becomes real after this */
+		target->ev.json = event_redact(rc->cx->a, rc->ap.room.rv, target->ev.json);
+		target->ev.content = json_get(target->ev.json, "content");
+		target->flags |= EV_REDACTED;
+	}
 	return e;
 }
 
@@ -60,7 +65,7 @@ static enum err
 carry_out(struct receive *rc, const struct stored *s)
 {
 	const char *id = event_redacts(rc->cx->a, &s->ev);
-	const struct stored *target;
+	struct stored *target;
 	enum err e;
 
 	if (id == NULL || !name_fits(id))
@@ -76,7 +81,7 @@ carry_out(struct receive *rc, const struct stored *s)
 }
 
 enum err
-receive_relate(struct receive *rc, const struct stored *s)
+receive_relate(struct receive *rc, struct stored *s)
 {
 	struct ctx *cx = rc->cx;
 	int64_t *redactions;

@@ -13,9 +13,9 @@ STMT(receive_insert,
     " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, coalesce($16, stream_pos()),"
     " $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) RETURNING nid, pos");
-/* An outlier becomes real: it is news now, whenever it was stored. */
+/* An outlier becomes real: it is news now, whenever it was stored. How its text stands there (8, 16), the row knows best. */
 STMT(receive_real,
-    "UPDATE event SET room_pos = $2, line = $3, ver = $4, at_ver = $5, prev_state = $6, thread = $7, flags = $8 | flags & 16,"
+    "UPDATE event SET room_pos = $2, line = $3, ver = $4, at_ver = $5, prev_state = $6, thread = $7, flags = ($8 & ~24) | (flags & 24),"
     " pos = coalesce($9, stream_pos()), push_class = $10, members = $11, n_a = $12, n_b = $13, n_c = $14, n_d = $15, n_e = $16,"
     " t_a = $17, t_b = $18, t_c = $19, t_d = $20, t_e = $21 WHERE nid = $1 RETURNING nid, pos");
 /* What fills a hole counts for nothing: the sums there are those below it. */
@@ -31,7 +31,7 @@ STMT(receive_outlier_rows,
     " u(nid, ts, type, key, sender, flags, id, content, pdu)");
 STMT(receive_room,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
-    " n_a = $9, n_b = $10, n_c = $11, n_d = $12, n_e = $13, full_state_pos = CASE WHEN $8 THEN stream_pos() ELSE full_state_pos END, last_pos = stream_pos() WHERE nid = $1");
+    " n_a = $9, n_b = $10, n_c = $11, n_d = $12, n_e = $13, cut_ver = $14, full_state_pos = CASE WHEN $8 THEN stream_pos() ELSE full_state_pos END, last_pos = stream_pos() WHERE nid = $1");
 
 #define OUTLIERS_AT_ONCE 1000
 
@@ -107,14 +107,14 @@ add_point(struct point *v, size_t *n, struct point p)
 	v[(*n)++] = p;
 }
 
-/* The different states after some events, with room for one more. */
+/* The different states after some events, with room for two more. */
 static enum err
 points_after(struct receive *rc, struct stored *const *s, size_t n, struct point **v, size_t *np)
 {
 	struct point p;
 	enum err e;
 
-	*v = arena_alloc(rc->cx->a, (n + 1) * sizeof **v);
+	*v = arena_alloc(rc->cx->a, (n + 2) * sizeof **v);
 	*np = 0;
 	for (size_t i = 0; i < n; i++) {
 		if ((e = receive_after(rc, s[i], &p)) != M_OK)
@@ -222,6 +222,8 @@ receive_resolve(struct receive *rc)
 		return e;
 	if (npts == 0 || stands_already(rc, pts, npts))
 		return M_OK;
+	if (rc->cut_ver >= 0)
+		add_point(pts, &npts, (struct point){ 0, rc->cut_ver });
 	n = npts;
 	add_point(pts, &n, now);
 	for (at = 0; !point_eq(pts[at], now); at++)
@@ -323,23 +325,43 @@ write_relation(struct receive *rc, struct made *m)
 }
 
 enum err
+receive_fork_after(struct receive *rc, struct stored *s)
+{
+	const struct change own = { s->type_nid, s->key_nid, s->nid };
+	struct point after;
+	enum err e;
+
+	if (s->ev.state_key == NULL || s->before.ver < 0)
+		return M_OK;
+	if ((e = point_fork(rc->cx, rc->ap.room.nid, s->before, &own, 1, &after)) != M_OK)
+		return e;
+	if (after.line != s->before.line) {
+		s->fork = after.line;
+		db_queue(rc->cx, NULL, DB_NONE, &receive_fork, P_I64(s->nid), P_I64(s->fork));
+	}
+	return M_OK;
+}
+
+enum err
 receive_store(struct receive *rc, const struct incoming *in, struct stored *known, int flags, struct place at, struct point before,
     const struct stored *replaces, bool fork, struct stored **out)
 {
 	struct stored *s = known != NULL ? known : arena_zalloc(rc->cx->a, sizeof *s);
 	bool live = at.room_pos != INT64_MIN && at.pos == 0;
 	struct made *m = arena_zalloc(rc->cx->a, sizeof *m);
-	struct point after;
 	struct rows r;
 	enum err e;
 
+	const struct incoming pruned = { .ev = s->ev };
+	if (known != NULL && (known->flags & EV_REDACTED))
+		in = &pruned;	/* what is not to be known any more counts for nothing, and relates to nothing */
 	if (known == NULL) {
 		*s = (struct stored){ .ev = in->ev, .key_nid = -1, .fork = -1 };
 		if ((e = nid_of(rc, s->ev.type, &s->type_nid)) != M_OK || (e = nid_of(rc, s->ev.sender, &s->sender_nid)) != M_OK ||
 		    (s->ev.state_key != NULL && (e = nid_of(rc, s->ev.state_key, &s->key_nid)) != M_OK))
 			return e;
 	}
-	s->flags = (s->flags & EV_VERBATIM) | flags;
+	s->flags = (s->flags & (EV_VERBATIM | EV_REDACTED)) | flags;
 	s->ev.rejected = (flags & EV_REJECTED) != 0;
 	s->room_pos = at.room_pos;
 	s->pos = at.pos;
@@ -358,39 +380,31 @@ receive_store(struct receive *rc, const struct incoming *in, struct stored *know
 	*out = s;
 	if (at.room_pos != INT64_MIN && (e = receive_relate(rc, s)) != M_OK)
 		return e;
-	if (!fork || s->ev.state_key == NULL || before.ver < 0)
-		return M_OK;
-	const struct change own = { s->type_nid, s->key_nid, s->nid };
-	if ((e = point_fork(rc->cx, rc->ap.room.nid, before, &own, 1, &after)) != M_OK)
-		return e;
-	if (after.line != before.line) {
-		s->fork = after.line;
-		db_queue(rc->cx, NULL, DB_NONE, &receive_fork, P_I64(s->nid), P_I64(s->fork));
-	}
-	return M_OK;
+	return fork ? receive_fork_after(rc, s) : M_OK;
 }
 
 /* ---- outliers */
 
-/* Events of a batch by id: nid is the place in it, plus 1. */
-static void
-index_batch(struct ctx *cx, struct stored_map *m, const struct incoming *in, size_t n)
+void
+batch_add(struct stored_map *m, const char *id, size_t n)
 {
-	stored_map_init(m, cx->a);
-	for (size_t i = 0; i < n; i++) {
-		struct stored *s = arena_zalloc(cx->a, sizeof *s);
-		s->ev.id = in[i].ev.id;
-		s->nid = (int64_t)i + 1;
-		stored_put(m, s);
-	}
+	struct stored *s = arena_zalloc(m->a, sizeof *s);
+
+	s->ev.id = id;
+	s->nid = (int64_t)n;
+	stored_put(m, s);
 }
 
-/*
- * Each event behind those that it names in auth_events; create events first of all. Without recursion: how long a
- * chain is, others decide. Circles (ids can be made up in room versions 1 and 2) are cut somewhere: what is left then names something missing.
- */
-static size_t *
-by_chain(struct ctx *cx, const struct stored_map *batch, const struct incoming *in, size_t n)
+void
+batch_index(struct ctx *cx, struct stored_map *m, const struct incoming *in, size_t n)
+{
+	stored_map_init(m, cx->a);
+	for (size_t i = 0; i < n; i++)
+		batch_add(m, in[i].ev.id, i + 1);
+}
+
+size_t *
+batch_by_chain(struct ctx *cx, const struct stored_map *batch, const struct incoming *in, size_t n)
 {
 	size_t *order = arena_alloc(cx->a, (n + 1) * sizeof *order), *stack = arena_alloc(cx->a, (n + 1) * sizeof *stack), done = 0;
 	size_t *at = arena_calloc(cx->a, n + 1, sizeof *at);	/* the next auth event to look at, plus 1; 0: not met */
@@ -505,11 +519,16 @@ receive_outliers(struct receive *rc, const struct incoming *in, size_t n, int64_
 
 	if (n == 0)
 		return M_OK;
-	index_batch(cx, &batch, in, n);
+	batch_index(cx, &batch, in, n);
+	receive_names(rc, in, n);	/* known already where receive_open() was told of them; else at least all at once */
+	names_queue(&rc->ap.names);
+	if (rc->ap.names.asked && (e = db_run(cx)) != M_OK)
+		return e;
+	names_take(&rc->ap.names);
 	if ((e = load_outside(rc, &batch, in, n)) != M_OK || (e = db_row(cx, &r, &receive_outlier_nids, P_I64((int64_t)n))) != M_OK)
 		return e;
 	fresh = db_i64s(&r, 0, &k);
-	order = by_chain(cx, &batch, in, n);
+	order = batch_by_chain(cx, &batch, in, n);
 	for (size_t i = 0; i < n; i++) {
 		size_t x = order[i];
 		if ((s = stored_find(&rc->events, in[x].ev.id)) == NULL) {
@@ -546,7 +565,7 @@ receive_close(struct receive *rc)
 	append_write_members(&rc->ap);
 	counts_write_positions(&rc->ap);
 	db_queue(rc->cx, NULL, DB_NONE, &receive_room, P_I64(room->nid), P_I64(room->last_room_pos), P_I64(room->state_ver), P_I64S(ext, rc->next),
-	    P_I64(room->depth), P_I64(room->joined), P_I64(room->invited), P_BOOL(rc->replaced), SUMS(room->sums));
+	    P_I64(room->depth), P_I64(room->joined), P_I64(room->invited), P_BOOL(rc->replaced), SUMS(room->sums), P_I64_OR_NULL(rc->cut_ver, -1));
 	touch_room(rc->cx, room->nid);
 	if ((e = db_run(rc->cx)) != M_OK || rc->next <= ENDS_MAX || rc->merging)
 		return e;

@@ -6,9 +6,6 @@
 
 #include <stdlib.h>
 
-#define DAN "@dan:localhost"
-#define MSG "m.room.message"
-
 static unsigned rnd_state;
 
 static unsigned
@@ -112,12 +109,6 @@ random_order(struct remote *rm, size_t *out)
 	}
 	free(done);
 	return n;
-}
-
-static void
-empty_tables(void)
-{
-	sql("TRUNCATE room, event, state, line, hole, local_member, event_relation, thread, thread_user CASCADE");
 }
 
 static void

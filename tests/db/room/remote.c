@@ -476,3 +476,52 @@ expect_now_(struct remote *rm, const char *names, const char *file, int line)
 	is = sql(STATE_TEXT, from);
 	cr_assert(strcmp(is, want) == 0, "%s:%d: v%s, the present state is\n%snot\n%s", file, line, rm->d.rv->id, name_of(rm, is), name_of(rm, want));
 }
+
+/* ---- what all tests begin with */
+
+const char *const all_versions[] = { "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", NULL };
+
+void
+empty_tables(void)
+{
+	sql("TRUNCATE room, event, state, line, hole, local_member, event_relation, thread, thread_user CASCADE");
+}
+
+void
+in_versions(const char *const *v, void (*run)(struct ctx *cx, struct remote *rm))
+{
+	struct ctx *cx = user("dan");
+
+	for (; *v; v++) {
+		struct remote *rm = remote_new(*v);
+
+		run(cx, rm);
+		check_rooms();
+		empty_tables();
+		dag_close(&rm->d);
+		session_next(cx);
+		cx->user = DAN;
+	}
+}
+
+void
+enter_after(struct ctx *cx, struct remote *rm, const char *after)
+{
+	struct received r;
+	enum err e;
+
+	remote_send(rm, "dan", DAN, MEMBER, DAN, JOIN, after);
+	e = import_at(cx, rm, "dan", &r);
+	cr_assert_eq(e, M_OK, "v%s: %d %s", rm->d.rv->id, e, cx->err_text);
+	cr_assert_eq(r.is, RECEIVED);
+}
+
+void
+send_messages(struct remote *rm, const char *prefix, int n, const char *after)
+{
+	for (int i = 1; i <= n; i++) {
+		const char *name = arena_printf(rm->d.cx.a, "%s%d", prefix, i);
+
+		remote_send(rm, name, "@alice:remote", MSG, NULL, arena_printf(rm->d.cx.a, "{\"body\":\"%s\"}", name), i == 1 ? after : NULL);
+	}
+}

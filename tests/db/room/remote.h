@@ -22,6 +22,10 @@
 #include "tests/db/room/world.h"
 #include "tests/unit/event/dag.h"
 
+#define DAN "@dan:localhost"
+#define MSG "m.room.message"
+#define TOPIC_OF(x) "{\"topic\":\"" x "\"}"
+
 struct remote {
 	struct dag d;
 	struct state_set *before;	/* beside d.v */
@@ -52,6 +56,16 @@ enum err import_at(struct ctx *cx, struct remote *rm, const char *join, struct r
 struct received deliver_over_hole(struct ctx *cx, struct remote *rm, const char *name);
 /* Fills the hole below the event called top; the number of events placed. */
 size_t fill_hole(struct ctx *cx, struct remote *rm, const char *top, const char *names);
+
+/* Runs in each of these room versions (up to a NULL), each in a room of its own (and in v1 to v11 with an id of its own). cx is Dan's. */
+extern const char *const all_versions[];
+void in_versions(const char *const *v, void (*run)(struct ctx *cx, struct remote *rm));
+#define IN(run, ...) in_versions((const char *const[]){ __VA_ARGS__, NULL }, run)
+/* Dan of this server joins after these events, by the event "dan". */
+void enter_after(struct ctx *cx, struct remote *rm, const char *after);
+/* Messages of Alice, one after the other: prefix "A" makes A1, A2 ... */
+void send_messages(struct remote *rm, const char *prefix, int n, const char *after);
+void empty_tables(void);	/* of rooms */
 
 /* Fails unless the database has, before this event, the state that the history says. */
 void expect_before_(struct remote *rm, size_t at, const char *file, int line);
