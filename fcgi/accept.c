@@ -25,6 +25,7 @@
 #include "core/db/db.h"
 #include "core/db/server_key.h"
 #include "core/sync/wake.h"
+#include "fcgi/metrics.h"
 #include "fcgi/routes.h"
 #include "fcgi/worker.h"
 
@@ -286,6 +287,7 @@ worker_main(const struct env *env)
 	struct epoll_event ev[8];
 
 	routes_init();
+	health_setup(env);
 	FCGX_Init();
 	loop_init(&l, env);
 	child_note(env, NOTE_READY);

@@ -5,20 +5,49 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "core/base/clock.h"
+#include "core/base/conf.h"
 #include "fcgi/routes.h"
 
 static const char *const method_names[] = { "GET", "PUT", "POST", "DELETE" };
 
+/* Longer than a turn of these loops may take: the one does nothing slow, the other waits for statements, one after the other. */
+#define PARK_SILENT_MS 30000
+#define JOBS_SILENT_MS 120000
+
+static const struct env *here;
+
+void
+health_setup(const struct env *env)
+{
+	here = env;
+}
+
+static bool
+turns(int64_t last, int64_t now, int64_t patience)
+{
+	return last != 0 && now - last < patience;
+}
+
+void
+health_write(struct json_out *o, const struct env *env, int64_t now)
+{
+	bool jobs_here = env->conf->jobs_workers > 0, park = turns(env->sh->park_turn, now, PARK_SILENT_MS);
+	bool jobs = !jobs_here || turns(env->sh->jobs_turn, now, JOBS_SILENT_MS);
+
+	json_obj(o, NULL);
+	json_str(o, "status", park && jobs ? "ok" : "degraded");
+	json_str(o, "park", park ? "ok" : "silent");
+	json_str(o, "jobs", !jobs_here ? "none" : jobs ? "ok" : "silent");
+	json_end(o);
+}
+
 enum err
 hearth_health(struct req *r)
 {
-	enum err e = db_alive(&r->cx);
-
-	if (e != M_OK)
+	if (db_alive(&r->cx) != M_OK)
 		return fail(&r->cx, E_UNAVAILABLE, "the database does not answer");
-	json_obj(&r->out, NULL);
-	json_str(&r->out, "status", "ok");
-	json_end(&r->out);
+	health_write(&r->out, here, clock_mono_ms());
 	return M_OK;
 }
 

@@ -10,8 +10,14 @@
 #include "fcgi/req.h"
 #include "fcgi/shared.h"
 
-/* GET /_hearth/health: 200 when the database answers, else 503. */
+/*
+ * GET /_hearth/health, answered by whichever pool is asked: 200 when the database answers, else 503. `status` is "ok", or
+ * "degraded" where a process of this container that takes no requests is silent: `park`, or `jobs` ("none": there are none here).
+ */
 handler_fn hearth_health;
+void health_setup(const struct env *env);	/* once, in a process that answers requests */
+/* The answer while the database is there; now: CLOCK_MONOTONIC ms. */
+void health_write(struct json_out *o, const struct env *env, int64_t now);
 
 /* The counters as Prometheus text ("text/plain; version=0.0.4"). */
 void metrics_text(struct buf *b, const struct shared *sh);

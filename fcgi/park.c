@@ -34,6 +34,7 @@
 #define HEAVY_TICK_MS 20
 #define STOP_SPREAD_MS 2500	/* over which SIGTERM answers those who wait */
 #define SOON_MAX 1024
+#define TURN_MS 5000		/* it turns at least so often, to be seen alive (fcgi/metrics.h) */
 #define READY_PATIENCE_MS 1000	/* a new one does not wait longer for its database */
 
 enum source { SIGNAL, BATON, REQUESTS, WAKES, BACK, NEWS, WAITER };
@@ -467,7 +468,7 @@ patience(void)
 		at = k.soon_at;
 	if (k.stopping && now + 10 < at)
 		at = now + 10;
-	return at <= now ? 0 : at - now > 60000 ? 60000 : (int)(at - now);
+	return at <= now ? 0 : at - now > TURN_MS ? TURN_MS : (int)(at - now);
 }
 
 static void
@@ -495,6 +496,7 @@ turn(void)
 		return;
 	news_step(k.news);
 	now = clock_mono_ms();
+	k.env->sh->park_turn = now;
 	if (k.nsoon > 0 && k.soon_at <= now)
 		wake_soon_ones();
 	while ((ticket = lot_due(k.lot, now)) != LOT_NONE)

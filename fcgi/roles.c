@@ -28,7 +28,7 @@ jobs_role(const struct env *env)
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGUSR1, &act, NULL);
 	wake_setup(env->fd[FD_WAKE_W]);
-	return jobs_main(env->conf, &jobs_stop, &env->sh->push);
+	return jobs_main(env->conf, &jobs_stop, &env->sh->push, &env->sh->jobs_turn);
 }
 
 static int64_t

@@ -56,6 +56,8 @@ struct shared {
 	_Atomic uint64_t parked, woken, timed_out, gone, batches, tail_found;
 	struct push_counters push;
 	_Atomic int64_t waiting, waiting_heavy, tail_us, listen_up;
+	/* CLOCK_MONOTONIC ms: when the loops of these roles turned last; 0: never. Each does so every few seconds, whatever happens. */
+	_Atomic int64_t park_turn, jobs_turn;
 	struct route_metrics routes[METRIC_ROUTES];
 };
 

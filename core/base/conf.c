@@ -21,7 +21,7 @@
 #include "core/base/ip.h"
 #include "core/base/policies.h"
 
-enum kind { STR, INT, BOOL, REGISTRATION, COST, TLS, WANT };
+enum kind { STR, SECRET /* a STR, too */, INT, BOOL, REGISTRATION, COST, TLS, WANT };
 
 static const struct setting {
 	const char *name;
@@ -34,8 +34,8 @@ static const struct setting {
 #define S(name, kind, dflt, min, max, help) { #name, kind, offsetof(struct conf, name), dflt, min, max, help }
 	S(server_name, STR, "localhost", 1, 230, "What user ids end in. It cannot be changed once there are users."),
 	S(public_baseurl, STR, "https://localhost:8448", 1, 1000, "Where clients reach this server."),
-	S(database_url, STR, "dbname=hearth", 1, 4000, "How workers connect to PostgreSQL: a libpq conninfo or URL."),
-	S(migrate_database_url, STR, "", 0, 4000, "The same for the migrations, which make tables and roles. Empty: database_url."),
+	S(database_url, SECRET, "dbname=hearth", 1, 4000, "How workers connect to PostgreSQL: a libpq conninfo or URL."),
+	S(migrate_database_url, SECRET, "", 0, 4000, "The same for the migrations, which make tables and roles. Empty: database_url."),
 	S(web_socket, STR, "unix:/run/hearth/web.sock", 5, 200, "Where nginx hands over short requests: unix:/path or tcp:host:port (a private network)."),
 	S(sync_socket, STR, "unix:/run/hearth/sync.sock", 5, 200, "The same for requests that may wait."),
 	S(login_socket, STR, "unix:/run/hearth/login.sock", 5, 200, "The same for requests that check passwords, which is slow on purpose."),
@@ -47,7 +47,7 @@ static const struct setting {
 	S(login_workers, INT, "0", 0, 256, "Processes for log-ins and what else checks passwords. 0: half the cores and one."),
 	S(jobs_workers, INT, "1", 0, 64, "Processes for background jobs."),
 	S(registration, REGISTRATION, "closed", 0, 0, "Who may register: open, token or closed."),
-	S(registration_shared_secret, STR, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
+	S(registration_shared_secret, SECRET, "", 0, 1000, "Lets tools register users at /_synapse/admin/v1/register. Empty: nobody."),
 	S(guests, BOOL, "off", 0, 0, "Whether people may look into open rooms as guests, without an account: on or off."),
 	S(key_backup_max_mb, INT, "256", 1, 65536, "How much one backup of room keys may hold, in MB. A client reads it all at once: a worker needs about four times that for a moment."),
 	S(guest_idle_days, INT, "30", 1, 3650, "After how many days a guest goes whom nobody has used."),
@@ -67,7 +67,7 @@ static const struct setting {
 	S(rate_password_per_min, INT, "6", 1, 60000, "Wrong passwords for one account per minute."),
 	S(rate_password_burst, INT, "10", 1, 100000, "How many of them may come at once."),
 	S(turn_uris, STR, "", 0, 4000, "TURN servers for calls, as turn: or turns: URIs with commas between. Empty: none."),
-	S(turn_shared_secret, STR, "", 0, 1000, "The secret that the TURN servers know (coturn: static-auth-secret)."),
+	S(turn_shared_secret, SECRET, "", 0, 1000, "The secret that the TURN servers know (coturn: static-auth-secret)."),
 	S(turn_lifetime_s, INT, "86400", 60, 31536000, "How many seconds the credentials are good that users get for them."),
 	S(rate_mail_per_hour, INT, "20", 1, 60000, "Mails asked for from one network address per hour."),
 	S(rate_mail_burst, INT, "20", 1, 100000, "How many of them may come at once."),
@@ -76,7 +76,7 @@ static const struct setting {
 	S(smtp_url, STR, "", 0, 300, "The mail server that takes outgoing mail: smtp://host:port, or smtps://host:port (TLS from the start). Empty: no e-mail; then nobody can register, log in or reset a password by it."),
 	S(smtp_tls, TLS, "required", 0, 0, "STARTTLS with smtp://: required, try (when the server offers it, with any certificate) or off (a mail server on this machine)."),
 	S(smtp_user, STR, "", 0, 300, "To log in to the mail server. Empty: without."),
-	S(smtp_password, STR, "", 0, 1000, "The password for that; best from a file: HEARTH_SMTP_PASSWORD_FILE."),
+	S(smtp_password, SECRET, "", 0, 1000, "The password for that."),
 	S(smtp_from, STR, "", 0, 300, "Who mails come from: Name <address>, or an address."),
 	S(registration_email, WANT, "optional", 0, 0, "Whether people who register prove an e-mail address: off, optional or required. Without smtp_url: off."),
 	S(terms, STR, "", 0, 16000, "What people who register have to accept, as JSON: {\"privacy\": {\"version\": \"1.0\", \"en\": {\"name\": \"Privacy policy\", \"url\": \"https://…\"}}}. Empty: nothing."),
@@ -165,6 +165,7 @@ set(struct conf *c, const struct setting *s, const char *where, const char *text
 
 	switch (s->kind) {
 	case STR:
+	case SECRET:
 		if ((int64_t)strlen(text) < s->min || (int64_t)strlen(text) > s->max)
 			return complain(where, s->name, *text == '\0' ? "must not be empty" : "too short or too long");
 		*(const char **)(void *)at = keep(text);
@@ -256,7 +257,10 @@ read_file(struct conf *c, const char *path)
 	return bad;
 }
 
-/* HEARTH_<NAME>, or the first line of the file that HEARTH_<NAME>_FILE names. An empty variable counts as unset. */
+/*
+ * HEARTH_<NAME>, or the first line of the file that HEARTH_<NAME>_FILE names, as it stands there but for its end. An empty
+ * variable counts as unset.
+ */
 static int
 read_environment(struct conf *c, const struct setting *s)
 {
@@ -275,10 +279,12 @@ read_environment(struct conf *c, const struct setting *s)
 		return 0;
 	if ((f = fopen(text, "re")) == NULL)
 		return complain(var, text, strerror(errno));
-	if (getline(&line, &cap, f) < 0)
+	if (getline(&line, &cap, f) < 0 || strcspn(line, "\r\n") == 0)
 		bad = complain(var, text, "is empty");
-	else
-		bad = set(c, s, var, trim(line));
+	else {
+		line[strcspn(line, "\r\n")] = '\0';
+		bad = set(c, s, var, line);
+	}
 	free(line);
 	fclose(f);
 	return bad;
@@ -399,7 +405,7 @@ conf_load(void)
 	if (c == NULL)
 		abort();
 	for (size_t i = 0; i < NSETTINGS; i++)
-		if (settings[i].kind == STR)
+		if (settings[i].kind == STR || settings[i].kind == SECRET)
 			*(const char **)(void *)((char *)c + settings[i].at) = settings[i].dflt;
 		else
 			bad |= set(c, &settings[i], "default", settings[i].dflt);
@@ -432,5 +438,6 @@ conf_print_example(void)
 	    "# file that holds it. What is commented out stands at its default.");
 	for (size_t i = 0; i < NSETTINGS; i++)
 		if (strcmp(settings[i].name, "failpoint") != 0)
-			printf("\n# %s\n#%s = %s\n", settings[i].help, settings[i].name, settings[i].dflt);
+			printf("\n# %s%s\n#%s = %s\n", settings[i].help,
+			    settings[i].kind == SECRET ? " Secret: best kept in a file of its own (_FILE)." : "", settings[i].name, settings[i].dflt);
 }

@@ -2,7 +2,7 @@
  * core/base/conf.h - the settings: one table in conf.c, read once.
  *
  * A file (HEARTH_CONFIG=/path, lines of "name = value"), then the environment
- * (HEARTH_<NAME>, or HEARTH_<NAME>_FILE: the first line of that file, for secrets;
+ * (HEARTH_<NAME>, or HEARTH_<NAME>_FILE: the first line of that file without its end, for secrets;
  * empty variables count as unset). `hearth check` explains what is wrong, `hearth config`
  * prints the commented example from the same table.
  */

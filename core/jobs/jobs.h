@@ -26,10 +26,10 @@ void job_add(struct ctx *cx, const char *kind, const char *key, const char *args
 
 /*
  * Role `jobs`: runs until *stop; the job in hand is finished first, calls under way are given a moment. counters: of pushes, or
- * NULL. Returns the exit status.
+ * NULL. *turned: when its loop turned last (CLOCK_MONOTONIC ms), for whoever asks whether it is alive. Returns the exit status.
  */
 struct push_counters;
-int jobs_main(const struct conf *conf, volatile sig_atomic_t *stop, struct push_counters *counters);
+int jobs_main(const struct conf *conf, volatile sig_atomic_t *stop, struct push_counters *counters, _Atomic int64_t *turned);
 
 /* Runs what is due now, one after the other; how many succeeded, -1 when the database does not answer. */
 int jobs_run_due(struct ctx *cx);

@@ -22,6 +22,7 @@ struct loop {
 	struct listener *ear;
 	struct http *http;
 	struct delivery *delivery;
+	_Atomic int64_t *turned;
 	bool jobs_heard, rooms_heard;
 	int64_t jobs_at, feed_at, feed_after, deliver_at;	/* CLOCK_MONOTONIC ms */
 };
@@ -116,6 +117,7 @@ wait(struct loop *l)
 	struct async_want w = listener_want(l->ear);
 	struct pollfd p = { .fd = w.fd, .events = (short)((w.read ? POLLIN : 0) | (w.write ? POLLOUT : 0)) };
 
+	*l->turned = clock_mono_ms();
 	http_wait(l->http, &p, w.fd >= 0, patience(l));
 	hear(l);
 }
@@ -138,6 +140,7 @@ meanwhile(void *arg)
 	struct loop *l = arg;
 	int64_t now = l->cx.now;
 
+	*l->turned = clock_mono_ms();
 	http_wait(l->http, NULL, 0, 0);
 	hear(l);
 	push(l);
@@ -170,11 +173,12 @@ wind_up(struct loop *l)
 }
 
 int
-jobs_main(const struct conf *conf, volatile sig_atomic_t *stop, struct push_counters *counters)
+jobs_main(const struct conf *conf, volatile sig_atomic_t *stop, struct push_counters *counters, _Atomic int64_t *turned)
 {
 	struct loop l = { .cx = { .a = arena_new(), .conf = conf, .route = "jobs", .meanwhile = meanwhile } };
 
 	l.cx.meanwhile_arg = &l;
+	l.turned = turned;
 	l.cx.db = db_open(conf->database_url);
 	l.ear = listener_new(conf, "", on_woken, &l);
 	l.http = http_new(conf);

@@ -489,9 +489,11 @@ describe("containers", () => {
 	after(() => server?.stop());
 	const container = (settings) => secondContainer(server, settings);
 
-	test("a message in one wakes who waits in the other, both ways", async () => {
+	test("a message in one wakes who waits in the other, both ways; each pool tells of the container's health", async () => {
 		const c = await container();
 		try {
+			for (const pool of [c.web, c.sync, c.login])
+				await waitFor(async () => (await fastcgi.request(pool, "GET", "/_hearth/health")).body === '{"status":"ok","park":"ok","jobs":"ok"}', { what: "health" });
 			const { alice, room } = await aliceInRoom(server);
 			await waitFor(async () => (await metric(c, "listen_up")) === 1 && (await metric(server, "listen_up")) === 1, { what: "both listening" });
 			const there = fastcgi.open(c.sync, fastcgi.encode("GET", `/_matrix/client/v3/sync?since=${enc(alice.since)}&timeout=30000`, { token: alice.token }));

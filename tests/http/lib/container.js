@@ -7,7 +7,7 @@ const { freePort, tempDir, top } = require("./server.js");
 const { waitFor } = require("./client.js");
 const fastcgi = require("./fastcgi.js");
 
-// Answers {dir, web, sync (ports for fastcgi.js), metrics (host:port), child, exited (a promise of status or signal)}. Whoever
+// Answers {dir, web, sync, login (ports for fastcgi.js), metrics (host:port), child, exited (a promise of status or signal)}. Whoever
 // starts it ends the child, waits for exited and removes dir.
 async function container(server, settings = {}) {
 	const dir = tempDir("container");
@@ -21,7 +21,7 @@ async function container(server, settings = {}) {
 			HEARTH_METRICS_LISTEN: metrics, HEARTH_SQL_DIR: path.join(top, "sql"), HEARTH_WEB_WORKERS: "2", HEARTH_SYNC_WORKERS: "1", HEARTH_RATE_LIMITS: "off", ...settings,
 		},
 	});
-	const c = { dir, web, sync, metrics, child, exited: new Promise((done) => child.once("exit", (code, signal) => done(signal ?? code))) };
+	const c = { dir, web, sync, login, metrics, child, exited: new Promise((done) => child.once("exit", (code, signal) => done(signal ?? code))) };
 	await waitFor(async () => (await fastcgi.request(web, "GET", "/_hearth/health")).status === 200, { timeout: 30000, what: "the second container" });
 	return c;
 }

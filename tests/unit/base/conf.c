@@ -124,6 +124,13 @@ Test(conf, secrets_from_files)
 	cr_assert_not_null(c = with("HEARTH_REGISTRATION_SHARED_SECRET", "direct"));
 	cr_assert_str_eq(c->registration_shared_secret, "direct");
 	cr_assert_null(with("HEARTH_REGISTRATION_SHARED_SECRET_FILE", "/nonexistent"));
+	unsetenv("HEARTH_REGISTRATION_SHARED_SECRET_FILE");
+	/* Every setting may come so; nothing but the end of the line is taken off. */
+	write_file(" pass word \r\nsecond line");
+	cr_assert_not_null(c = with("HEARTH_SMTP_PASSWORD_FILE", path));
+	cr_assert_str_eq(c->smtp_password, " pass word ");
+	write_file("\n");
+	cr_assert_null(with("HEARTH_SMTP_PASSWORD_FILE", path));
 }
 
 Test(conf, faults)
