@@ -14,16 +14,30 @@
 #include "core/push/notification.h"
 
 #define BATCH 32
+#define WALKS 8			/* of one step, at most: with very many gateways the rest has its turn at the next */
 #define LEASE_MARGIN_MS 15000		/* beyond the call's own time-out */
 #define LOOK_MS 2000			/* leases of the dead are found by then */
 #define BUSY_MS 250			/* what is due must wait for a place */
 #define PAUSE_MIN_MS 5000
 #define PAUSE_MAX_MS (3600 * 1000LL)
 
-/* ARRAY: the inner part runs once, whatever the plan. */
+/*
+ * From gateway to gateway, beginning behind $6: of each what has been due longest, but no more than it may have under way. So
+ * whatever waits for one costs the others nothing, and costs itself a step of the walk. $4: gateways that are full; $5: is
+ * there room for those that failed last? Answers the gateway that the walk has come to, NULL: the last; and what was taken.
+ * ARRAY: the inner part runs once, whatever the plan.
+ */
 STMT(deliver_claim,
-    "UPDATE pusher SET lease_ts = $2 WHERE nid = ANY(ARRAY(SELECT nid FROM pusher WHERE due_ts <= $1 AND (lease_ts IS NULL OR lease_ts <= $1)"
-    "	AND gateway <> ALL($4) AND (failures = 0 OR $5) ORDER BY due_ts LIMIT $3 FOR UPDATE SKIP LOCKED)) RETURNING nid");
+    "WITH RECURSIVE w(gateway, n) AS ((SELECT gateway, 1 FROM pusher WHERE due_ts IS NOT NULL AND gateway > $6 ORDER BY gateway LIMIT 1)"
+    "	UNION ALL SELECT (SELECT p.gateway FROM pusher p WHERE p.due_ts IS NOT NULL AND p.gateway > w.gateway ORDER BY p.gateway LIMIT 1), n + 1"
+    "	FROM w WHERE w.gateway IS NOT NULL AND n < 100),"
+    " q AS MATERIALIZED (SELECT w.gateway, p.nid FROM w CROSS JOIN (VALUES (false), (true)) f(failing)"
+    "	CROSS JOIN LATERAL (SELECT nid FROM pusher WHERE gateway = w.gateway AND (failures > 0) = f.failing AND due_ts <= $1"
+    "		AND (lease_ts IS NULL OR lease_ts <= $1) ORDER BY due_ts LIMIT 16 FOR UPDATE SKIP LOCKED) p"
+    "	WHERE w.gateway <> ALL($4) AND (NOT f.failing OR $5) LIMIT $3),"
+    " u AS (UPDATE pusher SET lease_ts = $2 WHERE nid = ANY(ARRAY(SELECT nid FROM q)) RETURNING nid)"
+    " SELECT CASE WHEN (SELECT count(*) FROM q) = $3 THEN (SELECT max(gateway) FROM q)"
+    "	WHEN (SELECT max(n) FROM w) = 100 THEN (SELECT max(gateway) FROM w) END, ARRAY(SELECT nid FROM u)");
 STMT(deliver_next, "SELECT due_ts FROM pusher WHERE due_ts IS NOT NULL AND lease_ts IS NULL ORDER BY due_ts LIMIT 1");
 STMT(deliver_lazily, "SELECT set_config('synchronous_commit', 'off', true)");	/* lost, it is told twice */
 /* $1, $2, $3: pusher, push, lease; $4: gen as it was read; $5: now; $6: unread. Something that came meanwhile makes it due again. */
@@ -52,6 +66,7 @@ struct delivery {
 	struct call *calls[PUSH_RUNNING];
 	size_t n;
 	bool ended;
+	char *from;		/* malloc: the gateway behind which the next walk begins; NULL: the first */
 };
 
 /* One notification under way; lives in its own arena. */
@@ -86,10 +101,7 @@ delivery_running(const struct delivery *d)
 	return d->n;
 }
 
-/*
- * While its gateway is still full, nothing can begin because of its end. Not looked for then: with a great backlog at one
- * gateway, each look goes by all of it.
- */
+/* While its gateway is still full, nothing can begin because of its end. */
 static void
 call_end(struct call *c)
 {
@@ -242,8 +254,9 @@ room_for_failing(const struct delivery *d)
 	return n < PUSH_RUNNING / 4;
 }
 
+/* *whole: the walk has gone by all gateways. */
 static enum err
-claim(struct delivery *d, int64_t lease, int64_t **pushers, size_t *n)
+claim(struct delivery *d, int64_t lease, const int64_t **pushers, size_t *n, bool *whole)
 {
 	struct ctx *cx = d->cx;
 	size_t nfull, max = PUSH_RUNNING - d->n < BATCH ? PUSH_RUNNING - d->n : BATCH;
@@ -252,12 +265,15 @@ claim(struct delivery *d, int64_t lease, int64_t **pushers, size_t *n)
 	enum err e;
 
 	*n = 0;
-	if ((e = db_query(cx, &r, &deliver_claim, P_I64(cx->now), P_I64(lease), P_I64((int64_t)max), P_TEXTS(full, nfull),
-	    P_BOOL(room_for_failing(d)))) != M_OK)
+	if ((e = db_row(cx, &r, &deliver_claim, P_I64(cx->now), P_I64(lease), P_I64((int64_t)max), P_TEXTS(full, nfull),
+	    P_BOOL(room_for_failing(d)), P_TEXT(d->from ? d->from : ""))) != M_OK)
 		return e;
-	*pushers = arena_calloc(cx->a, (size_t)r.n + 1, sizeof **pushers);
-	while (db_next(&r))
-		(*pushers)[(*n)++] = db_i64(&r, 0);
+	*whole = d->from == NULL && db_null(&r, 0);
+	free(d->from);
+	d->from = NULL;
+	if (!db_null(&r, 0) && (d->from = strdup(db_text(&r, 0))) == NULL)
+		abort();
+	*pushers = db_i64s(&r, 1, n);
 	return M_OK;
 }
 
@@ -276,23 +292,23 @@ give_back(struct ctx *cx, const struct tell *v, size_t n, int64_t lease)
 		P_I64(cx->now + PAUSE_MIN_MS));
 }
 
-/* One batch; *took: how many pushers were due. */
+/* One batch. */
 static enum err
-take(struct delivery *d, size_t *took)
+take(struct delivery *d, bool *whole)
 {
 	struct ctx *cx = d->cx;
-	int64_t lease = cx->now + cx->conf->push_timeout_ms + LEASE_MARGIN_MS, dropped, *pushers;
+	int64_t lease = cx->now + cx->conf->push_timeout_ms + LEASE_MARGIN_MS, dropped;
+	const int64_t *pushers;
 	struct tell *v;
-	size_t n;
+	size_t n, took;
 	enum err e;
 
-	*took = 0;
-	if ((e = claim(d, lease, &pushers, took)) != M_OK || *took == 0)
+	if ((e = claim(d, lease, &pushers, &took, whole)) != M_OK || took == 0)
 		return e;
 	if (failpoint("push.claimed"))
 		return E_UNAVAILABLE;
-	if ((e = tell_load(cx, pushers, *took, &v, &n, &dropped)) != M_OK || (e = give_back(cx, v, n, lease)) != M_OK) {
-		(void)db_exec(cx, NULL, &deliver_release, P_I64S(pushers, *took), P_I64S(&lease, 1));
+	if ((e = tell_load(cx, pushers, took, &v, &n, &dropped)) != M_OK || (e = give_back(cx, v, n, lease)) != M_OK) {
+		(void)db_exec(cx, NULL, &deliver_release, P_I64S(pushers, took), P_I64S(&lease, 1));
 		return e;
 	}
 	d->counters->passed_over += (uint64_t)dropped;
@@ -319,15 +335,15 @@ delivery_step(struct delivery *d)
 {
 	struct ctx *cx = d->cx;
 	struct arena_mark m = arena_mark(cx->a);
+	enum err e = M_OK;
+	bool whole = false;
 	int64_t at = 0;
-	size_t took;
-	enum err e;
 
 	d->ended = false;
-	do {
+	for (int i = 0; i < WALKS && e == M_OK && !whole && d->n < PUSH_RUNNING; i++) {
 		cx->now = clock_ms();
-		e = d->n < PUSH_RUNNING ? take(d, &took) : (took = 0, M_OK);
-	} while (e == M_OK && took == BATCH);
+		e = take(d, &whole);
+	}
 	/* What was taken just now may leave more of the same pusher; its end brings us here again. */
 	at = e == M_OK ? next_due(d) : clock_ms() + LOOK_MS;
 	arena_rewind(cx->a, m);
@@ -349,5 +365,6 @@ delivery_free(struct delivery *d)
 	for (size_t i = 0; i < d->n; i++)
 		arena_free(d->calls[i]->a);
 	arena_rewind(d->cx->a, m);
+	free(d->from);
 	free(d);
 }

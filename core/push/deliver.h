@@ -4,8 +4,9 @@
  * A worker takes pushers that are due by a lease (SKIP LOCKED, so workers share them), tells each gateway one thing,
  * and gives the pusher back with what came of it. So each pusher's notifications go one after the other, in their
  * order, and a worker that dies leaves a lease that ends: the notification goes out once more (gateways know it by its
- * event_id). No gateway waits for another: at most PUSH_PER_GATEWAY calls of one are under way, PUSH_RUNNING in all, and
- * those who failed last take no more than a quarter of these.
+ * event_id). No gateway waits for another: what is due is taken going from gateway to gateway, at most PUSH_PER_GATEWAY
+ * calls of one are under way, PUSH_RUNNING in all, and those who failed last take no more than a quarter of these. What a look costs
+ * grows with the number of gateways that have something due, not with how much.
  *
  * WHAT IS STILL WORTH TELLING is decided when it is its turn: nothing of an event that was redacted, that its user has read, or
  * of a room that he has left. A gateway that fails is tried again with growing pauses (5 s to 1 hour); when it

@@ -115,6 +115,48 @@ Test(push_deliver, a_gateway_that_is_still_full_leaves_no_place)
 	delivery_free(x->d);
 }
 
+/* Pushers with something due since `due`, at gateways named by prefix and number, or all at one. */
+static void
+backlog(long long like, const char *gateway, bool each, int n)
+{
+	sql("INSERT INTO pusher (usr, device, key, app_id, pushkey, app_display_name, device_display_name, lang, data, gateway, created_ts, updated_ts,"
+	    " due_ts) SELECT usr, device, convert_to('%s' || g, 'UTF8'), 'x', 'k', '', '', 'en', '{}', '%s' || %s, 0, 0, g FROM pusher,"
+	    " generate_series(1, %d) g WHERE nid = %lld", gateway, gateway, each ? "g" : "''", n, like);
+}
+
+/* Whatever is due at one gateway, and since when: another's has its turn at once, and once. */
+Test(push_deliver, a_backlog_at_one_gateway_keeps_no_other_waiting)
+{
+	const char *silent = silent_gateway(session()->a);
+	struct world w = world(silent_gateway(session()->a));
+	struct worker *x = worker();
+
+	for (int i = 0; i < 2 * PUSH_PER_GATEWAY; i++)
+		pusher_at(w.a, arena_printf(w.a->a, "k%d", i), silent);
+	say(w.b, w.room, "2");
+	look_all(w.job);
+	backlog(w.pusher, sql("SELECT gateway FROM pusher WHERE pushkey = 'k0'"), false, 3000);
+	sql("UPDATE pusher SET due_ts = 1 WHERE pushkey <> 'a'");
+	cr_expect_gt(step(x), 1);
+	cr_expect_eq(sql_int("SELECT count(*) FROM pusher WHERE pushkey = 'a' AND lease_ts IS NOT NULL"), 1);
+	delivery_free(x->d);
+}
+
+/* More gateways than one walk goes by, and than one batch takes. */
+Test(push_deliver, every_gateway_has_its_turn)
+{
+	struct world w = world(NULL);
+	struct worker *x = worker();
+
+	backlog(w.pusher, "g", true, 350);
+	sql("UPDATE pusher SET due_ts = 999999999999999 WHERE gateway LIKE 'g1%%'");
+	for (int i = 0; i < 4; i++)
+		step(x);
+	cr_expect_eq(sql_int("SELECT count(*) FROM pusher WHERE gateway LIKE 'g%%' AND gateway NOT LIKE 'g1%%' AND due_ts IS NOT NULL"), 0);
+	cr_expect_eq(sql_int("SELECT count(*) FROM pusher WHERE gateway LIKE 'g1%%' AND due_ts IS NOT NULL"), 111);
+	delivery_free(x->d);
+}
+
 Test(push_deliver, a_gateway_with_places_leaves_one)
 {
 	struct worker *x = worker();
