@@ -196,13 +196,19 @@ accept_one(struct loop *l)
 	return true;
 }
 
+/*
+ * What has gathered while the workers were busy is computed at once: what a batch costs is by far more than what one more in it
+ * does, so a queue that has grown is gone after one round of it.
+ */
 static bool
 take_batch(struct loop *l)
 {
 	struct arena_mark mark = arena_mark(l->w.a);
-	struct waiter v[PARK_BATCH];
-	size_t n = park_message_recv(l->w.a, l->back, v);
+	struct waiter v[WAITERS_MAX];
+	size_t n = 0, got;
 
+	while (n < PARK_BATCH && (got = park_message_recv(l->w.a, l->back, v + n)) > 0)
+		n += got;
 	if (n > 0) {
 		db_stats_reset(l->w.db);
 		waiters_run(&l->w, v, n, true);
@@ -280,6 +286,25 @@ loop_init(struct loop *l, const struct env *env)
 	wake_setup(env->fd[FD_WAKE_W]);
 }
 
+static bool
+may_warm(const struct loop *l)
+{
+	return l->stage == SERVING && db_warm_due(l->w.db);
+}
+
+/* Nobody waits for this process: it prepares for those who will. */
+static void
+use_leisure(struct loop *l)
+{
+	struct arena_mark mark = arena_mark(l->w.a);
+	struct ctx cx = { .a = l->w.a, .db = l->w.db, .conf = l->w.env->conf, .now = clock_ms() };
+
+	db_warm(&cx);
+	if (db_backend_pid(l->w.db) != 0)
+		(void)worker_ctx(&l->w);	/* the key, too */
+	arena_rewind(l->w.a, mark);
+}
+
 int
 worker_main(const struct env *env)
 {
@@ -292,8 +317,10 @@ worker_main(const struct env *env)
 	loop_init(&l, env);
 	child_note(env, NOTE_READY);
 	while (l.stage == SERVING || l.npending > 0) {
-		int n = epoll_wait(l.ep, ev, 8, l.npending > 0 ? 500 : -1);
+		int n = epoll_wait(l.ep, ev, 8, may_warm(&l) ? 0 : l.npending > 0 ? 500 : -1);
 
+		if (n == 0 && may_warm(&l))
+			use_leisure(&l);
 		for (int i = 0; i < n; i++)
 			take(&l, ev[i].data.u64);
 		pending_expire(&l);

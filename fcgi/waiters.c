@@ -105,7 +105,7 @@ park_or_answer(struct worker *w, struct waiter *v, enum park_why why)
 static enum err
 compute(struct ctx *cx, struct waiter *v, size_t n, const char **body, size_t *body_n, enum err *err)
 {
-	struct sync_wait *wait[PARK_BATCH];
+	struct sync_wait *wait[WAITERS_MAX];
 	enum err e = E_RETRY;
 
 	for (size_t i = 0; i < n; i++)
@@ -131,9 +131,9 @@ static void
 run(struct worker *w, struct waiter *v, size_t n, bool back)
 {
 	struct ctx cx = worker_ctx(w);
-	const char *body[PARK_BATCH] = { 0 };
-	size_t body_n[PARK_BATCH] = { 0 };
-	enum err err[PARK_BATCH] = { 0 }, e;
+	const char *body[WAITERS_MAX] = { 0 };
+	size_t body_n[WAITERS_MAX] = { 0 };
+	enum err err[WAITERS_MAX] = { 0 }, e;
 
 	if ((e = compute(&cx, v, n, body, body_n, err)) != M_OK) {
 		failed(w, &cx, v, n, back, e);

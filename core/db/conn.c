@@ -35,7 +35,7 @@ STMT(db_session,
     " set_config('client_connection_check_interval', '2s', false),"
     " hearth.hearth_connect()");
 
-static const char *db_role = "hearth";
+const char *db_role = "hearth";
 
 void
 db_role_set(const char *role)
@@ -66,6 +66,7 @@ forget(struct db *db)
 		PQfinish(db->pg);
 	db->pg = NULL;
 	db->farewell = false;
+	db->warmed = 0;
 	memset(db->slots, 0, db->nslots * sizeof(*db->slots));
 	db->sent.head = db->sent.n = 0;
 }

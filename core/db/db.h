@@ -37,6 +37,20 @@ struct stmt {
 	    __attribute__((section("stmts"), used)) = &id
 extern const struct stmt *const __start_stmts[], *const __stop_stmts[];
 
+/*
+ * WARMING. Beside a statement that a role's requests begin with or wait for: STMT_WARM(profile_select, "web sync"). A process of
+ * one of these roles (db_role_set()) prepares and plans it as soon as it has nothing else to do.
+ */
+struct warm {
+	const struct stmt *st;
+	const char *roles;	/* separated by spaces */
+};
+#define STMT_WARM(id, names)						\
+	static const struct warm id##_warm = { &id, names };		\
+	static const struct warm *const id##_warm_ref			\
+	    __attribute__((section("warm"), used)) = &id##_warm
+extern const struct warm *const __start_warm[], *const __stop_warm[];
+
 enum param_type { PT_END, PT_TEXT, PT_I64, PT_BOOL, PT_BYTES, PT_I64S, PT_TEXTS, PT_NULL, PT_DOUBLE };
 struct param {
 	enum param_type type;
@@ -109,6 +123,9 @@ void db_close(struct db *db);
 void db_role_set(const char *role);	/* "web", "sync", …: application_name is "hearth <role>". Process lifetime */
 int db_backend_pid(const struct db *db);	/* of the server's process; 0: not connected */
 enum err db_alive(struct ctx *cx);	/* one round trip to see: M_OK or E_UNAVAILABLE */
+/* One step of warming up, a few ms. Is there one to do? */
+void db_warm(struct ctx *cx);
+bool db_warm_due(struct db *db);
 /* For the access log: since the last db_stats_reset(). */
 struct db_stats { int trips; int64_t rows; int64_t us; };
 void db_stats_reset(struct db *db);

@@ -91,6 +91,15 @@ db_send(struct db *db, const struct queued *q, bool unheeded)
 }
 
 bool
+db_send_plan(struct db *db, struct slot *slot, const char *explain)
+{
+	if (!prepare(db, slot, true) || !PQsendQueryParams(db->pg, explain, 0, NULL, NULL, NULL, NULL, 0))
+		return false;
+	note(db, SENT_PLAN, slot, true);
+	return true;
+}
+
+bool
 db_sync(struct db *db)
 {
 	if (!PQpipelineSync(db->pg))
@@ -234,6 +243,7 @@ take(struct db *db, struct sent *s, PGresult *res)
 			return;
 		}
 		break;
+	case SENT_PLAN:
 	case SENT_SYNC:
 		break;
 	}

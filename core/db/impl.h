@@ -39,7 +39,7 @@ struct queued {
 	int nvalues;
 };
 
-enum sent_kind { SENT_STMT, SENT_PREPARE, SENT_DEALLOCATE, SENT_SYNC };
+enum sent_kind { SENT_STMT, SENT_PREPARE, SENT_DEALLOCATE, SENT_PLAN, SENT_SYNC };
 struct sent {
 	enum sent_kind kind;
 	struct slot *slot;
@@ -56,6 +56,8 @@ struct db {
 	bool farewell;		/* PostgreSQL said that it ends this session */
 	struct slot *slots;
 	size_t nslots;		/* a power of two */
+	size_t warmed;		/* warm.c: those before are done on this connection */
+	bool tried;		/* warm.c: to connect */
 
 	struct {
 		struct queued *v;
@@ -88,6 +90,7 @@ size_t queue_text(struct db *db, const char *s);	/* one more value; its index */
 /* tx.c */
 const struct stmt *tx_begin_stmt(enum tx_mode mode);
 /* conn.c */
+extern const char *db_role;
 struct slot *db_slot(struct db *db, const struct stmt *st);
 bool db_ready(struct db *db);		/* connected; else the back-off runs */
 void db_lost(struct db *db, const char *why);
@@ -96,6 +99,7 @@ bool db_session_send(struct db *db);	/* pipeline mode, and what every session is
 /* flow.c: sending and taking */
 void *db_grow(void *p, size_t *cap, size_t need, size_t size);
 bool db_send(struct db *db, const struct queued *q, bool unheeded);
+bool db_send_plan(struct db *db, struct slot *slot, const char *explain);	/* prepares it, then that */
 bool db_sync(struct db *db);
 bool db_flush(struct db *db);		/* what the socket takes at once */
 bool db_take_all(struct db *db);	/* waits until nothing is on its way */

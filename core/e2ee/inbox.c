@@ -31,6 +31,7 @@ STMT(to_device_insert,
     "	SELECT DISTINCT ON (g.nid) g.nid, g.usr, $8::bigint, $9, u.content FROM target g JOIN u USING (i)"
     "	WHERE NOT EXISTS (SELECT FROM much) ORDER BY g.nid, g.device = '*' RETURNING usr)"
     " SELECT DISTINCT usr FROM put UNION ALL SELECT NULL FROM much");
+STMT_WARM(to_device_insert, "web");
 
 /* $4, $5: the cursors. A position in a token without cursor (0, 0) acknowledges nothing. */
 #define CURSORS "unnest($1::bigint[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])"
@@ -43,6 +44,7 @@ STMT(inbox_select,
     " LEFT JOIN LATERAL (SELECT t.pos, t.id, t.sender, t.type, t.content FROM to_device t WHERE t.device = q.device"
     "	AND ((t.pos, t.id) > (q.tpos, q.tid) OR t.pos >= q.xmax OR t.pos = ANY(q.xip)) ORDER BY t.pos, t.id LIMIT 101) m ON true"
     " LEFT JOIN name n ON n.nid = m.sender ORDER BY q.i, m.pos, m.id");
+STMT_WARM(inbox_select, "sync");
 
 STMT(inbox_relaxed, "SET LOCAL synchronous_commit = off");	/* lost, it is done again */
 STMT(inbox_delete,

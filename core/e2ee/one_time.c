@@ -37,6 +37,7 @@ STMT(keys_counts,
     " EXISTS (SELECT FROM key_used WHERE device = q.device AND (pos >= q.xmax OR pos = ANY(q.xip)))"
     " FROM (SELECT device, xmax, xip::bigint[] AS xip, i FROM unnest($1::bigint[], $2::bigint[], $3::text[])"
     "	WITH ORDINALITY AS u(device, xmax, xip, i) OFFSET 0) q");
+STMT_WARM(keys_counts, "sync");
 
 /* ---- claiming */
 

@@ -12,13 +12,16 @@
 
 STMT(receipt_room,
     "SELECT r.nid FROM room r JOIN local_member m ON m.room = r.nid AND m.usr = $2 AND m.membership = 2 WHERE r.id = $1");
+STMT_WARM(receipt_room, "web");
 STMT(receipt_event,
     "SELECT nid, room_pos, content, flags FROM event"
     " WHERE id = $1 AND room = (SELECT nid FROM room WHERE id = $2) AND room_pos IS NOT NULL");
+STMT_WARM(receipt_event, "web");
 STMT(receipt_upsert,
     "INSERT INTO receipt (room, usr, thread, kind, event, room_pos, ts) VALUES ($1, $2, $3, $4, $5, $6, $7)"
     " ON CONFLICT (room, usr, thread, kind) DO UPDATE SET event = excluded.event, room_pos = excluded.room_pos, ts = excluded.ts"
     " WHERE receipt.room_pos < excluded.room_pos");
+STMT_WARM(receipt_upsert, "web");
 /* The content is canonical, {"event_id":"<esc>"}: the id stands between its 13th and its last but one character. */
 STMT(receipt_fully_read,
     "INSERT INTO account_data (usr, room, type, content) VALUES ($1, $2, 'm.fully_read', '{\"event_id\":\"' || $3 || '\"}')"

@@ -10,13 +10,16 @@
 STMT(typing_relaxed, "SET LOCAL synchronous_commit = off");
 #define MINE " FROM room r JOIN local_member m ON m.room = r.nid AND m.usr = $2 AND m.membership = 2 WHERE r.id = $1"
 STMT(typing_room, "SELECT r.nid" MINE);
+STMT_WARM(typing_room, "web");
 STMT(typing_start,
     "INSERT INTO typing (room, usr, until) SELECT r.nid, $2, $4" MINE
     " ON CONFLICT (room, usr) DO UPDATE SET until = excluded.until,"
     " start = CASE WHEN typing.until > $3 THEN typing.start ELSE excluded.start END RETURNING start = pos");
+STMT_WARM(typing_start, "web");
 STMT(typing_stop,
     "INSERT INTO typing (room, usr, until) SELECT r.nid, $2, $3" MINE
     " ON CONFLICT (room, usr) DO UPDATE SET until = $3 WHERE typing.until > $3 RETURNING true");
+STMT_WARM(typing_stop, "web");
 
 enum err
 typing_set(struct ctx *cx, const char *room, int64_t timeout_ms)

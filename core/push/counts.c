@@ -20,6 +20,7 @@ STMT(read_up_to_upsert,
 STMT(read_up_to_one,
     "INSERT INTO read_up_to AS r (usr, room, thread, room_pos) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos WHERE r.room_pos < excluded.room_pos");
+STMT_WARM(read_up_to_one, "web");
 
 /*
  * Of pairs q (n, usr, room): a row for the main timeline (root 0) and for each thread that holds something the user has not
@@ -71,6 +72,7 @@ STMT(read_up_to_one,
 	"	CROSS JOIN LATERAL " MENTIONS("t.pos AND thread = t.root") " m) x"
 #define PAIRS "(SELECT * FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY u(usr, room, n) OFFSET 0)"
 STMT(unread_plain, UNREAD_OF(PAIRS));
+STMT_WARM(unread_plain, "sync");
 STMT(unread_all,
     UNREAD_OF("(SELECT u.n, m.usr, m.room FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n)"
     " CROSS JOIN LATERAL (SELECT usr, room FROM local_member WHERE usr = u.usr AND membership = 2 OFFSET 0) m OFFSET 0)"));

@@ -11,6 +11,7 @@ STMT(push_readers,
     " (SELECT content FROM account_data WHERE usr = u.usr AND room = 0 AND type = 'm.push_rules'),"
     " (SELECT content FROM account_data WHERE usr = u.usr AND room = 0 AND type = 'm.ignored_user_list')"
     " FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n)");
+STMT_WARM(push_readers, "sync");
 
 STMT(push_rooms, PUSH_ROOMS_OF("(SELECT DISTINCT unnest($1::bigint[]) AS room)"));
 

@@ -10,6 +10,7 @@ STMT(access_room,
     " (SELECT (SELECT CASE WHEN flags & 8 = 0 THEN content ELSE (as_json(content) -> 'content')::text END FROM event WHERE nid = s.event) FROM state s"
     "	WHERE s.room = r.nid AND s.line = 0 AND s.type = 5 AND s.key = 0 ORDER BY s.since DESC LIMIT 1)"
     " FROM room r LEFT JOIN local_member m ON m.room = r.nid AND m.usr = $2 WHERE r.id = $1 AND NOT r.purged");
+STMT_WARM(access_room, "web");
 
 static bool
 world_readable(struct ctx *cx, const char *content)

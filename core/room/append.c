@@ -14,6 +14,7 @@ STMT(append_lock,
     "	n_a, n_b, n_c, n_d, n_e FROM room"
     "	WHERE id = $1 FOR NO KEY UPDATE)"
     " SELECT r.*, ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint) WHERE r.nid > 0) FROM r");
+STMT_WARM(append_lock, "web");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
 STMT(append_state_rows,
     "SELECT k.n, s.since, s.event, s.membership, e.id, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender)"
@@ -23,12 +24,15 @@ STMT(append_state_rows,
     "	AND key = CASE WHEN k.s >= 0 THEN k.s ELSE (SELECT nid FROM name WHERE body = k.st) END"
     "	ORDER BY since DESC LIMIT 1) s"
     " LEFT JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e ON true");
+STMT_WARM(append_state_rows, "web");
 STMT(append_prev,
     "SELECT e.nid, e.id FROM room r CROSS JOIN LATERAL unnest(r.extremities) x(nid)"
     " CROSS JOIN LATERAL (SELECT nid, id, room_pos FROM event WHERE nid = x.nid OFFSET 0) e"
     " WHERE r.id = $1 ORDER BY e.room_pos DESC NULLS LAST, e.nid DESC");
+STMT_WARM(append_prev, "web");
 STMT(append_txn_row,
     "SELECT coalesce((SELECT id FROM event e WHERE e.nid = t.event), t.answer) FROM txn t WHERE t.device = $1 AND t.key = $2");
+STMT_WARM(append_txn_row, "web");
 STMT(append_target_row, "SELECT " ROOM_EVENT_COLS ", e.room = (SELECT nid FROM room WHERE id = $2) FROM event e WHERE e.id = $1");
 /* For reference hashes (room versions 1 and 2). */
 STMT(append_whole,

@@ -12,6 +12,7 @@ STMT(append_room_insert,
 STMT(append_room_update,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
     " n_a = $8, n_b = $9, n_c = $10, n_d = $11, n_e = $12, last_pos = stream_pos() WHERE nid = $1");
+STMT_WARM(append_room_update, "web");
 #define NO_SUMS	P_NULL, P_NULL, P_NULL, P_NULL, P_NULL
 /* A message sent alone, as most are: half of what the same costs out of arrays. */
 STMT(append_single_event,
@@ -19,6 +20,7 @@ STMT(append_single_event,
     " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e)"
     " VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14,"
     " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)");
+STMT_WARM(append_single_event, "web");
 STMT(append_events,
     "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
     " push_class, members, n_a, n_b, n_c, n_d, n_e)"
@@ -35,6 +37,7 @@ STMT(append_state_insert,
     " SELECT $1, 0, type, key, since, until, event, NULLIF(membership, 0)"
     " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"
     " u(type, key, since, until, event, membership)");
+STMT_WARM(append_state_insert, "web");
 /* joined_pos stays when someone who was in the room is still in it, and when he leaves: it began his last stay. */
 STMT(append_local_member,
     "INSERT INTO local_member AS m (usr, room, membership, event, room_pos, sender, stripped, joined_pos)"
@@ -44,7 +47,9 @@ STMT(append_local_member,
     " ON CONFLICT (usr, room) DO UPDATE SET membership = excluded.membership, event = excluded.event,"
     " room_pos = excluded.room_pos, sender = excluded.sender, stripped = excluded.stripped, oob_pdu = NULL, forgotten = false,"
     " joined_pos = CASE WHEN excluded.membership = 2 AND m.membership <> 2 THEN stream_pos() ELSE m.joined_pos END");
+STMT_WARM(append_local_member, "web");
 STMT(append_txn_insert, "INSERT INTO txn (device, key, event, txn_id, ts) VALUES ($1, $2, $3, $4, $5)");
+STMT_WARM(append_txn_insert, "web");
 /* The original waits in redacted_original for a job to erase it; the first redaction stays the one that is named. */
 STMT(append_redacted,
     "UPDATE event SET redacted_by = $2, redacted_original = json_build_array(content, pdu, flags)::text,"

@@ -32,6 +32,7 @@ STMT(name_insert,
 STMT(name_select,
     "SELECT nid, body, (xmin::text::bigint <> (pg_current_xact_id_if_assigned()::text::bigint & 4294967295)) IS NOT FALSE"
     " FROM name WHERE body = ANY($1)");
+STMT_WARM(name_select, "web");
 
 struct cached {
 	const char *body;

@@ -11,6 +11,7 @@ STMT(read_back,
     "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos <= $2 AND e.room_pos > $3"
     " AND e.room_pos > coalesce((SELECT max(next_pos) " OPEN_HOLES " AND coalesce(bottom_pos, -9223372036854775808) < $2), -9223372036854775808)"
     " ORDER BY e.room_pos DESC LIMIT $4");
+STMT_WARM(read_back, "web");
 STMT(read_forth,
     "SELECT " ROOM_EVENT_COLS " FROM event e WHERE e.room = $1 AND e.room_pos > $2 AND e.room_pos <= $3"
     " AND e.room_pos <= coalesce((SELECT min(bottom_pos) " OPEN_HOLES " AND next_pos > $2), 9223372036854775807)"

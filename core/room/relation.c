@@ -11,9 +11,11 @@ STMT(relation_look,
     "	AND a.sender = (SELECT nid FROM name WHERE body = $3) AND a.type = (SELECT nid FROM name WHERE body = $5)),"
     " (SELECT ARRAY[n_a, n_b, n_c, n_d, n_e]::bigint[] FROM thread_count WHERE root = CASE WHEN $6 THEN t.nid ELSE t.thread END)"
     " FROM event t WHERE t.id = $1 AND t.room = (SELECT nid FROM room WHERE id = $2)");
+STMT_WARM(relation_look, "web");
 STMT(relation_insert,
     "INSERT INTO event_relation (event, target, rel_type, type, sender, room_pos, ts, key, target_id)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)");
+STMT_WARM(relation_insert, "web");
 STMT(relation_thread_grow,
     "INSERT INTO thread AS t (root, room, n, latest_pos) VALUES ($1, $2, 1, $3)"
     " ON CONFLICT (root) DO UPDATE SET n = t.n + 1, latest_pos = greatest(t.latest_pos, excluded.latest_pos)");

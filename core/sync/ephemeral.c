@@ -17,10 +17,12 @@ STMT(sync_receipts,
     " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
     " CROSS JOIN LATERAL (SELECT * FROM receipt WHERE room = q.room AND pos >= q.lo AND (kind = 1 OR usr = ANY($3)) OFFSET 0) t"
     " ORDER BY t.room, t.thread, t.event, t.kind, t.usr");
+STMT_WARM(sync_receipts, "sync");
 STMT(sync_typing,
     "SELECT t.room, t.usr, t.until, t.pos, t.start, (SELECT body FROM name WHERE nid = t.usr)"
     " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, clock)"
     " CROSS JOIN LATERAL (SELECT * FROM typing WHERE room = q.room AND until > q.clock OFFSET 0) t ORDER BY t.room, t.usr");
+STMT_WARM(sync_typing, "sync");
 
 /* Joined rooms with news, for a token that the ring does not cover. */
 STMT(sync_my_live_new,

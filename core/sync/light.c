@@ -8,8 +8,10 @@
 #define LIM_FILTERED 30		/* events looked at when the filter may drop some */
 
 STMT(sync_data_new, "SELECT usr, room, type, content, pos FROM account_data WHERE usr = ANY($1) AND pos >= $2");
+STMT_WARM(sync_data_new, "sync");
 STMT(sync_ignored,
     "SELECT usr, content FROM account_data WHERE usr = ANY($1) AND room = 0 AND type = 'm.ignored_user_list'");
+STMT_WARM(sync_ignored, "sync");
 
 int64_t
 position_lo(const struct position *p)

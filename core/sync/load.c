@@ -10,6 +10,7 @@
 
 STMT(sync_rooms,
     "SELECT nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited, purged_pos, public FROM room WHERE nid = ANY($1)");
+STMT_WARM(sync_rooms, "sync");
 
 /*
  * The newest events of each room. The inner scan looks at `lim` rows; only what may be new
@@ -31,6 +32,7 @@ STMT(sync_rooms,
 	" LEFT JOIN LATERAL (SELECT device, txn_id FROM txn WHERE event = e.nid LIMIT 1) t ON true"	\
 	" WHERE e.pos >= q.lo"
 STMT(sync_timeline, TIMELINE("<="));
+STMT_WARM(sync_timeline, "sync");
 STMT(sync_timeline_below, TIMELINE("<"));
 
 #define STATE_COLS ROOM_EVENT_COLS ", s.room, s.since, s.until, s.pos, s.type, s.key"
@@ -41,6 +43,7 @@ STMT(sync_delta,
     "SELECT " STATE_COLS " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND event IS NOT NULL OFFSET 0) s"
     EVENT_OF("s.event"));
+STMT_WARM(sync_delta, "sync");
 
 /* The member rows, from the oldest event on, of whoever sent an event that sync_timeline finds. */
 STMT(sync_senders,
@@ -52,6 +55,7 @@ STMT(sync_senders,
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = u.room AND line = 0 AND type = 2 AND key = u.sender"
     "	AND until > u.ver AND event IS NOT NULL OFFSET 0) s"
     EVENT_OF("s.event"));
+STMT_WARM(sync_senders, "sync");
 
 /*
  * Heroes: Client-Server API, "Syncing", RoomSummary. Only where something that names the room changed
@@ -70,6 +74,7 @@ STMT(sync_heroes,
     " WHERE EXISTS (SELECT 1 FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND type IN (2, 7, 10))"
     " AND NOT EXISTS (SELECT 1 FROM state s JOIN event n ON n.nid = s.event WHERE s.room = q.room AND s.line = 0"
     "	AND s.type IN (7, 10) AND s.key = 0 AND s." VER_NOW " AND n.content ~ '\"(name|alias)\":\"[^\"]')");
+STMT_WARM(sync_heroes, "sync");
 
 #define AT_VERSION "room = q.room AND line = 0 AND until > q.ver AND since <= q.ver AND event IS NOT NULL"
 /* The state at ver, and what holds at last instead of it: between the two, resolution may change what no event of the timeline tells. */

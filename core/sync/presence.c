@@ -11,7 +11,9 @@
 #include "core/sync/impl.h"
 
 STMT(sync_presence_of, "SELECT " PRESENCE_COLS " FROM presence p WHERE p.usr = ANY($1)");
+STMT_WARM(sync_presence_of, "sync");
 STMT(sync_presence_rooms, "SELECT usr, array_agg(room) FROM local_member WHERE usr = ANY($1) AND membership = 2 GROUP BY usr");
+STMT_WARM(sync_presence_rooms, "sync");
 
 /*
  * $1 the reader, $2 and $3 his position, $4 his rooms (large ones left out), $5 those that he is new in, $6 is it an initial sync. What changed, of

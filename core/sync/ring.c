@@ -70,8 +70,11 @@ STMT(ring_tail,
     KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos >= $1 ORDER BY pos LIMIT 8000)") " UNION ALL "
     KEYS_TAIL("(SELECT usr, pos FROM device_change WHERE observer = 0 AND pos = ANY($2) ORDER BY pos LIMIT 8000)") " UNION ALL "
     TAIL("9", "usr, observer, 0::bigint", "device_change WHERE observer <> 0"));
+STMT_WARM(ring_tail, "sync");
 STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
+STMT_WARM(ring_typing, "sync");
 STMT(ring_large, "SELECT array_agg(nid) FROM (SELECT nid FROM room WHERE joined > $1 ORDER BY joined DESC LIMIT 100000) r");
+STMT_WARM(ring_large, "sync");
 
 /* ---- small things */
 

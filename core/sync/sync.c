@@ -17,7 +17,9 @@ STMT(sync_sessions,
     " FROM unnest($1::bigint[], $2::text[]) WITH ORDINALITY q(device, token, n)"
     " CROSS JOIN LATERAL (SELECT device, usr FROM access_token WHERE hash = decode(q.token || '=', 'base64') OFFSET 0) t"
     " CROSS JOIN LATERAL (SELECT locked FROM account WHERE usr = t.usr AND deactivated_ts IS NULL OFFSET 0) a WHERE t.device = q.device");
+STMT_WARM(sync_sessions, "sync");
 STMT(sync_joined, "SELECT usr, array_agg(room) FROM local_member WHERE usr = ANY($1) AND membership = 2 GROUP BY usr");
+STMT_WARM(sync_joined, "sync");
 
 static struct ring *ring;	/* this worker's own view of what changed lately */
 

@@ -21,6 +21,7 @@ STMT(position_select,
     "SELECT pg_current_snapshot()::text, current_setting('hearth.epoch'), current_setting('hearth.epoch_tag'),"
     " pg_current_wal_flush_lsn() - '0/0', epoch, tag, lsn - '0/0', home FROM stream_epoch"
     " WHERE epoch >= least(nullif($1::bigint, 0), current_setting('hearth.epoch')::bigint) ORDER BY epoch");
+STMT_WARM(position_select, "sync");
 
 bool
 position_new(const struct position *p, int64_t pos)

@@ -27,6 +27,7 @@ STMT(ratelimit_upsert,
     " ON CONFLICT (key) DO UPDATE SET"
     " tokens = " AVAILABLE " - (" AVAILABLE " >= 1)::int, granted = " AVAILABLE " >= 1, ts = greatest(l.ts, $4)"
     " RETURNING granted, ceil((1 - tokens) / $3::float8)::bigint, tokens < $2::float8 - 1.5");
+STMT_WARM(ratelimit_upsert, "web sync");
 STMT(ratelimit_forget, "DELETE FROM ratelimit WHERE key = $1");
 
 struct limit {

@@ -16,6 +16,7 @@ STMT(seen_put,
     "WITH d AS (UPDATE device SET last_seen_ts = $4, last_seen_ip = $2 WHERE nid = $1 RETURNING nid)"
     " INSERT INTO connection (device, ip, user_agent, seen_ts) SELECT nid, $2, $3, $4 FROM d"
     " ON CONFLICT (device, ip) DO UPDATE SET user_agent = excluded.user_agent, seen_ts = excluded.seen_ts");
+STMT_WARM(seen_put, "web sync");
 STMT(seen_trim,
     "DELETE FROM connection WHERE device = $1 AND ip IN"
     " (SELECT ip FROM connection WHERE device = $1 ORDER BY seen_ts DESC, ip OFFSET $2)");

@@ -13,6 +13,7 @@ STMT(session_select,
     " FROM access_token t JOIN device d ON d.nid = t.device JOIN account a ON a.usr = t.usr JOIN name n ON n.nid = t.usr"
     " LEFT JOIN refresh_token p ON p.hash = t.pair"
     " WHERE t.hash = $1 AND a.deactivated_ts IS NULL");
+STMT_WARM(session_select, "web sync");
 
 STMT(session_device_put,
     "INSERT INTO device (usr, device_id, display_name, created_ts, last_seen_ts) VALUES ($1, $2, $3, $4, $4)"

@@ -170,6 +170,27 @@ describe("processes", () => {
 		for (const w of waits) assert.deepEqual(texts(await w.answer, room), ["after the kill"]);
 	});
 
+	test("what was woken while all sync workers were busy is computed together", async () => {
+		const users = await Promise.all(Array.from({ length: 12 }, () => aliceInRoom(server)));
+		const workers = pids(server, "sync"), stop = (signal) => workers.forEach((pid) => process.kill(pid, signal));
+		const waits = users.map(({ alice }) => waiting(alice));
+		await parked(server, 12);
+		const woken = await metric(server, "woken_total");
+		stop("SIGSTOP");
+		try {
+			for (const { alice, room } of users) await alice.send(room, "wake up");
+			await waitFor(async () => (await metric(server, "woken_total")) >= woken + 12, { what: "all on their way to the workers" });
+		} finally {
+			stop("SIGCONT");
+		}
+		for (const [i, { room }] of users.entries()) assert.deepEqual(texts(await waits[i].answer, room), ["wake up"]);
+		// Requests of one batch have the same time in the database: as many times as there are workers.
+		const syncs = ({ alice }) => server.log.split("\n").filter((l) => l.includes("/v3/sync ") && l.includes(`user=${alice.userId} `));
+		await waitFor(() => users.every((u) => syncs(u).length === 2), { what: "the log" });
+		const times = users.map((u) => syncs(u)[1].match(/ db_us=(\d+)/)[1]);
+		assert.ok(new Set(times).size <= workers.length, times.join(" "));
+	});
+
 	test("SIGHUP under mixed load: no request fails, who waits goes on waiting", async () => {
 		const { alice, room } = await aliceInRoom(server);
 		const bob = await register(server);
