@@ -67,6 +67,51 @@ res_load(struct res *r, const uint32_t *nodes, uint32_t n)
 		node_set(r, want.v[i], &got[i]);
 }
 
+/* The types of which the rules read more than the columns. */
+static bool
+is_read(const struct event *ev)
+{
+	static const char *const types[] = { "m.room.create", "m.room.member", "m.room.power_levels", "m.room.join_rules",
+		"m.room.third_party_invite", "m.room.redaction" };
+
+	for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+		if (strcmp(ev->type, types[i]) == 0)
+			return true;
+	return false;
+}
+
+void
+res_fill(struct res *r, const uint32_t *nodes, uint32_t n)
+{
+	const char **ids = arena_calloc(r->cx->a, n, sizeof(*ids));
+	size_t k = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct node *node = &r->nodes[nodes[i]];
+
+		if (node->filled || !node->ev)
+			continue;
+		node->filled = true;
+		if (is_read(node->ev))
+			ids[k++] = node->ev->id;
+	}
+	if (k && r->src->fill)
+		r->src->fill(r->src->arg, ids, k);
+}
+
+void
+res_fill_judged(struct res *r, const uint32_t *nodes, uint32_t n)
+{
+	struct res_list all = { .a = r->cx->a };
+
+	for (uint32_t i = 0; i < n; i++) {
+		res_push(&all, nodes[i]);
+		for (uint32_t k = 0; k < r->nodes[nodes[i]].nauth; k++)
+			res_push(&all, r->nodes[nodes[i]].auth[k]);
+	}
+	res_fill(r, all.v, all.n);
+}
+
 static void
 push_unchained(struct res *r, struct res_list *l, const uint32_t *nodes, uint32_t n)
 {
@@ -202,6 +247,7 @@ res_load_judges(struct res *r, const uint32_t *nodes, uint32_t n)
 		arena_rewind(r->judge.a, m);
 	}
 	res_load(r, want.v, want.n);
+	res_fill(r, want.v, want.n);
 }
 
 struct judged {
@@ -216,6 +262,7 @@ as_state(struct res *r, uint32_t n)
 	struct event *copy;
 
 	res_load(r, &n, 1);
+	res_fill(r, &n, 1);
 	if (!r->nodes[n].as_state && r->nodes[n].ev && r->nodes[n].ev->rejected) {
 		copy = arena_alloc(r->cx->a, sizeof(*copy));
 		*copy = *r->nodes[n].ev;
@@ -281,6 +328,7 @@ find_create(struct res *r)
 		return M_OK;
 	n = res_node(r, arena_printf(r->cx->a, "$%s", r->room[0] ? r->room + 1 : ""));
 	res_load(r, &n, 1);
+	res_fill(r, &n, 1);
 	ev = r->nodes[n].ev;
 	if (!ev || strcmp(ev->type, "m.room.create") != 0)
 		return fail(r->cx, M_NOT_FOUND, "the create event of the room is not known");

@@ -44,8 +44,8 @@ struct state_set {
 };
 
 /*
- * What is asked of an event: rv, id, room, type, sender, state_key, ts, content,
- * auth_ids, prev_ids, depth (v1) and rejected; json may be NULL.
+ * What is asked of an event: rv, id, room, type, sender, state_key, ts,
+ * auth_ids, prev_ids, depth (v1) and rejected; and, of those that are filled, content (and json of an m.room.redaction).
  */
 struct state_event {
 	const struct event *ev;	/* NULL: not known */
@@ -56,9 +56,14 @@ struct state_event {
  * load() fills out[i] with the event of ids[i]. What it gives must stay as it is
  * until state_resolve() returns. It is called once for each generation of an auth chain,
  * and never twice for one id: with a database behind it, it had better fetch more than it is asked.
+ *
+ * Auth chains can be as long as the room, and others decide how much each event says: of most of them only who names whom
+ * matters. So what load() gives may lack its content. fill() adds it, in place, for those that will be judged or judged by: of
+ * types that the authorization rules look into, each once. NULL: load() gives all.
  */
 struct state_source {
 	void (*load)(void *arg, const char *const *ids, size_t n, struct state_event *out);
+	void (*fill)(void *arg, const char *const *ids, size_t n);
 	void *arg;
 };
 

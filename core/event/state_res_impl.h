@@ -46,6 +46,7 @@ struct node {
 	int64_t power;			/* of its sender, by its auth events */
 	uint32_t waits;			/* how many of its auth events the ordering still lacks */
 	bool loaded, chained;		/* it was asked for; its whole chain was */
+	bool filled;			/* its content was asked for */
 	bool conflicted;		/* in the conflicted state set */
 	bool common;			/* in the auth chain of the agreed state */
 	bool above;			/* has a conflicting event in its chain */
@@ -84,6 +85,8 @@ struct res {
 /* state_res.c */
 uint32_t res_node(struct res *r, const char *id);
 void res_load(struct res *r, const uint32_t *nodes, uint32_t n);	/* those that are not loaded */
+void res_fill(struct res *r, const uint32_t *nodes, uint32_t n);	/* their content, where the rules look into it */
+void res_fill_judged(struct res *r, const uint32_t *nodes, uint32_t n);	/* and that of what they name in auth_events */
 void res_load_chains(struct res *r, const uint32_t *nodes, uint32_t n);	/* and all that they are built on */
 uint32_t res_agreed(const struct res *r, uint32_t key);
 void res_load_judges(struct res *r, const uint32_t *nodes, uint32_t n);	/* the agreed state that the rules ask for */

@@ -119,6 +119,7 @@ resolve_v1(struct res *r)
 		if (r->nodes[i].conflicted)
 			res_push(&in_conflict, i);
 	res_load(r, in_conflict.v, in_conflict.n);
+	res_fill(r, in_conflict.v, in_conflict.n);
 	res_load_judges(r, in_conflict.v, in_conflict.n);
 	res_state_init(r, true);
 	v = arena_calloc(r->cx->a, in_conflict.n, sizeof(*v));

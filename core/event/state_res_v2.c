@@ -461,10 +461,12 @@ resolve_v2(struct res *r)
 	struct res_list x, full = { .a = r->cx->a };
 
 	find_full_conflicted_set(r);
-	for (uint32_t n = 0; from_agreed && n < r->ids.n; n++)
+	for (uint32_t n = 0; n < r->ids.n; n++)
 		if (r->nodes[n].full)
 			res_push(&full, n);
-	res_load_judges(r, full.v, full.n);
+	res_fill_judged(r, full.v, full.n);
+	if (from_agreed)
+		res_load_judges(r, full.v, full.n);
 	res_state_init(r, from_agreed);
 	r->cite = true;
 	x = pick_power_events(r);

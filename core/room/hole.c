@@ -215,8 +215,13 @@ state_before(struct fill *f, struct filler *x, const struct given_state *given, 
 		if (is_real(s) && s->before.ver >= 0)
 			prev[n++] = s;
 	}
-	if (n == ev->nprev && n > 0)
-		return receive_meet(f->rc, prev, n, out);
+	if (n == ev->nprev && n > 0) {
+		enum err e = receive_meet(f->rc, prev, n, out);
+		if (e != M_TOO_LARGE)
+			return e;
+		*out = (struct point){ 0, -1 };	/* it stays unknown */
+		return M_OK;
+	}
 	*out = x->before;
 	if (x->before.ver >= 0 || given == NULL)
 		return M_OK;

@@ -46,11 +46,10 @@ learn_one(struct receive *rc, struct stored *s, bool *did)
 	for (size_t i = 0; i < ev->nauth; i++)
 		if ((auth[i] = stored_find(&rc->events, ev->auth_ids[i])) == NULL)
 			return M_OK;
-	if (ev->nprev == 0 || (e = receive_meet(rc, prev, ev->nprev, &before)) != M_OK ||
-	    (e = receive_judge(rc, &in, auth, before, &flags, &why, &replaces)) != M_OK)
-		return ev->nprev == 0 ? M_OK : e;
-	if (flags != 0)
+	if (ev->nprev == 0 || (e = receive_meet(rc, prev, ev->nprev, &before)) == M_TOO_LARGE)
 		return M_OK;
+	if (e != M_OK || (e = receive_judge(rc, &in, auth, before, &flags, &why, &replaces)) != M_OK || flags != 0)
+		return e;
 	*did = true;
 	return know(rc, s, before, replaces);
 }

@@ -64,8 +64,11 @@ merge_some(struct receive *rc, const char *const *senders, size_t nsenders, bool
 	memcpy(prev, rc->ext, n * sizeof(struct stored *));
 	*done = false;
 	/* Where the ends meet is written down: not again at each event that comes when nobody may bring them together. */
-	if ((e = build_first(rc, senders, nsenders, prev, n, (struct point){ 0, rc->ap.room.state_ver }, &in, &found)) != M_OK || !found ||
-	    (e = receive_meet(rc, prev, n, &before)) != M_OK ||
+	if ((e = build_first(rc, senders, nsenders, prev, n, (struct point){ 0, rc->ap.room.state_ver }, &in, &found)) != M_OK || !found)
+		return e;
+	if ((e = receive_meet(rc, prev, n, &before)) == M_TOO_LARGE)
+		return M_OK;	/* nothing was written: they stay apart */
+	if (e != M_OK ||
 	    (e = build_first(rc, senders, nsenders, prev, n, before, &in, &found)) != M_OK || !found)
 		return e;
 	if ((e = receive_event(rc, &in, NULL, &out)) == M_OK)

@@ -77,6 +77,8 @@ enum err receive_open(struct receive *rc, struct ctx *cx, const char *room_id, c
 enum err receive_begin(struct receive *rc, struct ctx *cx, const char *room_id);
 
 /*
+ * M_TOO_LARGE: with this event the room's branches are too far apart for resolution (resolve.h): it is to be dropped, the transaction rolled back.
+ *
  * One event. given NULL: the state before it follows from its prev_events. Otherwise, if it cites something that is missing,
  * it comes in over a hole, with that state before it. An outlier that is handed in becomes real.
  */

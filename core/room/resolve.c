@@ -4,7 +4,7 @@
 #include "core/room/pdu.h"
 #include <stdlib.h>
 
-STMT(resolve_diff, "SELECT type, key, events FROM state_diff($1, $2, $3) ORDER BY type, key");
+STMT(resolve_diff, "SELECT type, key, events FROM state_diff($1, $2, $3) ORDER BY type, key LIMIT $4");
 /*
  * What the states agree on, as far as it can matter (state_res.h, `order`): all that is no member event, members whose event is
  * younger than what is looked for in its auth chain, and the members whom events in question are by, about, or authorised by.
@@ -30,8 +30,11 @@ struct work {
 	struct stored_map events;
 	struct stored **by_nid;		/* the conflicting events, ascending */
 	size_t nby_nid;
-	enum err fault;			/* of load() */
+	size_t bytes;			/* how much of what events say may still be read */
+	enum err fault;			/* of load() and fill() */
 };
+
+struct resolve_limits resolve_limits = { 100000, 16 << 20 };
 
 static enum err
 read_diff(struct work *w, size_t nstates)
@@ -47,8 +50,10 @@ read_diff(struct work *w, size_t nstates)
 		lines[i] = w->states[i].line;
 		vers[i] = w->states[i].ver;
 	}
-	if ((e = db_query(w->cx, &r, &resolve_diff, P_I64(w->room->nid), P_I64S(lines, nstates), P_I64S(vers, nstates))) != M_OK)
+	if ((e = db_query(w->cx, &r, &resolve_diff, P_I64(w->room->nid), P_I64S(lines, nstates), P_I64S(vers, nstates), P_I64((int64_t)resolve_limits.events + 1))) != M_OK)
 		return e;
+	if ((size_t)r.n > resolve_limits.events)
+		return fail(w->cx, M_TOO_LARGE, "the branches of this room differ too much to be brought together here");
 	*out = (struct resolution){ .nstates = nstates, .v = arena_calloc(a, (size_t)r.n + 1, sizeof *out->v) };
 	w->conflict = arena_calloc(a, (size_t)r.n + 1, sizeof *w->conflict);
 	while (db_next(&r)) {
@@ -105,9 +110,9 @@ load_conflict(struct work *w)
 		if (i == 0 || nids[i] != nids[i - 1])
 			nids[m++] = nids[i];
 	if (w->room->rv->state_res == RES_V1)
-		e = stored_load_nids(w->cx, w->room, &w->events, nids, m);
+		e = stored_bare_nids(w->cx, w->room, &w->events, nids, m, resolve_limits.events);
 	else
-		e = stored_load_chains(w->cx, w->room, &w->events, nids, m);
+		e = stored_bare_chains(w->cx, w->room, &w->events, nids, m, resolve_limits.events);
 	if (e != M_OK)
 		return e;
 	w->nby_nid = w->events.n;
@@ -149,6 +154,19 @@ count_state(struct work *w, size_t state)
 	}
 }
 
+/* Whom joins were authorised by. */
+static enum err
+fill_members(struct work *w, struct stored *const *v, size_t n)
+{
+	struct stored **members = arena_alloc(w->cx->a, (n + 1) * sizeof *members);
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i]->type_nid == T_MEMBER)
+			members[k++] = v[i];
+	return stored_fill(w->cx, members, k, &w->bytes);
+}
+
 /* The agreed state that the algorithm may ask for. */
 static enum err
 load_agreed(struct work *w, struct rows *r)
@@ -156,14 +174,19 @@ load_agreed(struct work *w, struct rows *r)
 	struct arena *a = w->cx->a;
 	int64_t low = INT64_MAX, *users = arena_alloc(a, (2 * w->events.n + 1) * sizeof *users);
 	const char **names = arena_alloc(a, (w->events.n + 1) * sizeof *names);
-	size_t nusers = 0, nnames = 0;
+	struct stored **apart = arena_alloc(a, (w->events.n + 1) * sizeof *apart);
+	size_t nusers = 0, nnames = 0, napart = 0;
+	enum err e;
 
 	for (size_t i = 0; i < w->nres; i++)
 		count_state(w, i);
-	for (size_t i = 0; i < w->events.n; i++) {
-		struct stored *s = w->events.v[i];
-		if (!s->conflicted && s->sets == w->nres)
-			continue;
+	for (size_t i = 0; i < w->events.n; i++)
+		if (w->events.v[i]->conflicted || w->events.v[i]->sets != w->nres)
+			apart[napart++] = w->events.v[i];
+	if ((e = fill_members(w, apart, napart)) != M_OK)
+		return e;
+	for (size_t i = 0; i < napart; i++) {
+		struct stored *s = apart[i];
 		if (!s->conflicted && s->nid < low)
 			low = s->nid;
 		users[nusers++] = s->sender_nid;
@@ -226,11 +249,23 @@ load(void *arg, const char *const *ids, size_t n, struct state_event *out)
 	struct work *w = arg;
 
 	if (w->fault == M_OK)
-		w->fault = stored_load(w->cx, w->room, &w->events, ids, n);
+		w->fault = stored_bare(w->cx, w->room, &w->events, ids, n, resolve_limits.events);
 	for (size_t i = 0; i < n; i++) {
 		const struct stored *s = stored_find(&w->events, ids[i]);
 		out[i] = s != NULL && !s->elsewhere ? (struct state_event){ &s->ev, s->nid } : (struct state_event){ NULL, 0 };
 	}
+}
+
+static void
+fill(void *arg, const char *const *ids, size_t n)
+{
+	struct work *w = arg;
+	struct stored **v = arena_alloc(w->cx->a, (n + 1) * sizeof *v);
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = stored_find(&w->events, ids[i]);
+	if (w->fault == M_OK)
+		w->fault = stored_fill(w->cx, v, n, &w->bytes);
 }
 
 /* A key that no state had: something between the states that is played again. */
@@ -275,8 +310,8 @@ take_result(struct work *w, const struct state_set *result, const struct rows *a
 enum err
 resolve_states(struct ctx *cx, const struct room *room, const struct point *states, size_t nres, size_t nstates, struct resolution *out)
 {
-	struct work w = { .cx = cx, .room = room, .states = states, .nres = nres, .out = out };
-	struct state_source src = { load, &w };
+	struct work w = { .cx = cx, .room = room, .states = states, .nres = nres, .out = out, .bytes = resolve_limits.bytes };
+	struct state_source src = { load, fill, &w };
 	struct state_set *sets, result;
 	struct rows agreed;
 	bool any = false;

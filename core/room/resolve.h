@@ -1,8 +1,11 @@
 /*
  * core/room/resolve.h - state resolution (core/event/state_res.h) over the states that a room has in the database.
  *
- * Reads where the states differ, the events in conflict with their auth chains, and of what they agree on as
- * much as the algorithm can ask for: not the member list of a large room. Up to three round trips and few more, whatever the sizes.
+ * Reads where the states differ, who names whom in the auth chains of the events in conflict, and of what they agree on as
+ * much as the algorithm can ask for: not the member list of a large room. What events say is read of those alone that are
+ * played again, and that these are judged by. A handful of round trips, and one for each hundred events that are read.
+ *
+ * How long chains are and how much their events say, others decide, and the room is locked meanwhile: over the limits a resolution is M_TOO_LARGE.
  */
 #ifndef HEARTH_RESOLVE_H
 #define HEARTH_RESOLVE_H
@@ -20,6 +23,11 @@ struct resolution {
 	struct resolved_key *v;
 	size_t n;
 };
+
+/* Of one resolution: events in chains and keys in conflict; bytes of content. Variables for the sake of tests. */
+extern struct resolve_limits {
+	size_t events, bytes;
+} resolve_limits;
 
 /*
  * Resolves the first nres of nstates states; the others are there to be compared with the result. No state twice among the

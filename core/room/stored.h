@@ -17,7 +17,7 @@ struct stored {
 	struct point before;	/* the state before it */
 	int fork;		/* -1: the state after it is on its own line */
 	uint32_t sets, last;	/* for resolve.c */
-	bool conflicted;
+	bool conflicted, filled;
 };
 
 /* Of the table event called e. A statement's own columns come behind these. */
@@ -46,7 +46,19 @@ struct stored *stored_of_nid(const struct stored_map *m, int64_t nid);	/* looks 
 /* Adds those of some events that are stored and not in the map yet. One round trip, none when all are. */
 enum err stored_load(struct ctx *cx, const struct room *room, struct stored_map *m, const char *const *ids, size_t n);
 enum err stored_load_nids(struct ctx *cx, const struct room *room, struct stored_map *m, const int64_t *nids, size_t n);
+
+/*
+ * BARE. What others decide the number and size of, as auth chains, is loaded without what it says: ev has neither content nor json nor rest, prev_ids
+ * only where there is one (nprev is right). At most max events are in the map afterwards: M_TOO_LARGE.
+ */
+enum err stored_bare(struct ctx *cx, const struct room *room, struct stored_map *m, const char *const *ids, size_t n, size_t max);
+enum err stored_bare_nids(struct ctx *cx, const struct room *room, struct stored_map *m, const int64_t *nids, size_t n, size_t max);
 /* The same with their whole auth chains. */
-enum err stored_load_chains(struct ctx *cx, const struct room *room, struct stored_map *m, const int64_t *nids, size_t n);
+enum err stored_bare_chains(struct ctx *cx, const struct room *room, struct stored_map *m, const int64_t *nids, size_t n, size_t max);
+/*
+ * Adds to bare events what the authorization rules read of them: content (of member events no more than that), and json of redactions. Those that have it are
+ * passed over. *bytes is what may still be read: it falls; M_TOO_LARGE.
+ */
+enum err stored_fill(struct ctx *cx, struct stored *const *v, size_t n, size_t *bytes);
 
 #endif

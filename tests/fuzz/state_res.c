@@ -124,7 +124,7 @@ LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	struct bytes b = { data, size };
 	struct world w = { .cx = { .a = arena_new() } };
-	struct state_source src = { load, &w };
+	struct state_source src = { .load = load, .arg = &w };
 	struct state_set x, y;
 	size_t nversions;
 

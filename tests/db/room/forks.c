@@ -1,5 +1,8 @@
 /* tests/db/room/forks.c - rooms with branches, told by other servers: the state before each event is that of the history. */
+#include "core/room/resolve.h"
 #include "tests/db/room/remote.h"
+
+#include <string.h>
 
 static void
 imported(struct ctx *cx, struct remote *rm)
@@ -215,3 +218,77 @@ long_fork(struct ctx *cx, struct remote *rm)
 	expect_before(rm, "S499");
 }
 Test(room_forks, five_hundred_changes_on_a_fork) { IN(long_fork, "10"); }
+
+static char *
+filler(struct arena *a, size_t n)
+{
+	char *s = arena_alloc(a, n + 1);
+
+	memset(s, 'x', n);
+	s[n] = '\0';
+	return s;
+}
+
+/* What branches have in common is not read, however much it says: others decide how much that is. */
+static void
+heavy_chain(struct ctx *cx, struct remote *rm)
+{
+	const char *more = filler(rm->d.cx.a, 50000), *users = rm->d.rv->privileged_creators ? "" : "\"@alice:remote\":100,";
+
+	for (int i = 0; i < 100; i++)
+		remote_send(rm, arena_printf(rm->d.cx.a, "L%d", i), "@alice:remote", LEVELS, "",
+		    arena_printf(rm->d.cx.a, "{\"users\":{%s\"@bob:remote\":50},\"x\":\"%s\",\"n\":%d}", users, more, i), NULL);
+	remote_send(rm, "small", "@alice:remote", LEVELS, "", arena_printf(rm->d.cx.a, "{\"users\":{%s\"@bob:remote\":50}}", users), NULL);
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "A", "@alice:remote", TOPIC, "", TOPIC_OF("a"), "dan");
+	remote_send(rm, "B", "@bob:remote", TOPIC, "", TOPIC_OF("b"), "dan");
+	remote_send(rm, "C", "@carol:third", MEMBER, "@carol:third", arena_printf(rm->d.cx.a, "{\"membership\":\"join\",\"x\":\"%s\"}", more), "dan");
+	remote_send(rm, "J", "@bob:remote", MSG, NULL, "{}", "A B C");
+	session_next(cx);
+	cx->user = DAN;
+	const size_t before = arena_used(cx->a);
+	deliver_all(cx, rm, "A B C J");
+	cr_expect_lt(arena_used(cx->a) - before, 3000000, "%zu bytes", arena_used(cx->a) - before);
+	expect_all(rm);
+	expect_now(rm, "J");
+}
+Test(room_forks, what_branches_share_is_not_read) { IN(heavy_chain, "1", "6", "12"); }
+
+static enum err
+deliver_or_not(struct ctx *cx, struct remote *rm, const char *name)
+{
+	struct incoming in = wire(cx, rm, remote_at(rm, name));
+	struct received out;
+	struct receive rc;
+	enum err e;
+
+	if ((e = receive_open(&rc, cx, rm->d.room, &in, 1)) != M_OK || (e = receive_event(&rc, &in, NULL, &out)) != M_OK)
+		return e;
+	return receive_close(&rc);
+}
+
+/* Over the limits an event is refused as a whole, and the room goes on without it. */
+static void
+limits(struct ctx *cx, struct remote *rm)
+{
+	const struct resolve_limits were = resolve_limits;
+
+	enter_after(cx, rm, NULL);
+	remote_send(rm, "A", "@alice:remote", LEVELS, "", "{\"users\":{\"@alice:remote\":100,\"@bob:remote\":51}}", "dan");
+	remote_send(rm, "B", "@bob:remote", TOPIC, "", TOPIC_OF("b"), "dan");
+	remote_send(rm, "C", "@alice:remote", LEVELS, "", "{\"users\":{\"@alice:remote\":100,\"@bob:remote\":52}}", "dan");
+	deliver_all(cx, rm, "A B");
+	const long long events = sql_int("SELECT count(*) FROM event"), ver = sql_int("SELECT state_ver FROM room");
+	resolve_limits.bytes = 100;
+	cr_expect_eq(DO(cx, TX_RW, deliver_or_not(cx, rm, "C")), M_TOO_LARGE);
+	resolve_limits = were;
+	resolve_limits.events = 3;
+	cr_expect_eq(DO(cx, TX_RW, deliver_or_not(cx, rm, "C")), M_TOO_LARGE);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event"), events);
+	cr_expect_eq(sql_int("SELECT state_ver FROM room"), ver);
+	say(cx, rm->d.room, "we talk on");
+	resolve_limits = were;
+	deliver_all(cx, rm, "C");
+	expect_all(rm);
+}
+Test(room_forks, branches_too_far_apart) { IN(limits, "2", "10"); }

@@ -115,18 +115,35 @@ load(void *arg, const char *const *ids, size_t n, struct state_event *out)
 		if (at == SIZE_MAX)
 			continue;
 		cr_assert_eq(d->v[at].asked++, 0, "%s was asked for twice", ids[i]);
-		if (!d->v[at].unknown)
-			out[i] = (struct state_event){ &d->v[at].ev, d->orders ? (int64_t)at + 1 : 0 };
+		if (d->v[at].unknown)
+			continue;
+		d->v[at].light = d->v[at].ev;
+		d->v[at].light.content = d->v[at].light.json = NULL;
+		out[i] = (struct state_event){ &d->v[at].light, d->orders ? (int64_t)at + 1 : 0 };
+	}
+}
+
+static void
+fill(void *arg, const char *const *ids, size_t n)
+{
+	struct dag *d = arg;
+
+	for (size_t i = 0; i < n; i++) {
+		struct dag_event *e = &d->v[dag_find(d, ids[i])];
+
+		cr_assert(e->asked && !e->light.content, "%s is filled twice, or was not asked for", ids[i]);
+		e->light = e->ev;
+		d->filled++;
 	}
 }
 
 struct state_set
 dag_merge(struct dag *d, const struct state_set *sets, size_t n)
 {
-	struct state_source src = { load, d };
+	struct state_source src = { load, fill, d };
 	struct state_set out;
 
-	d->loads = d->loaded = 0;
+	d->loads = d->loaded = d->filled = 0;
 	for (size_t i = 0; i < d->n; i++)
 		d->v[i].asked = 0;
 	cr_assert_eq(state_resolve(&d->cx, d->rv, d->room, sets, n, &src, &out), M_OK);

@@ -41,6 +41,7 @@ struct step {
 
 struct dag_event {
 	struct event ev;
+	struct event light;	/* as the source of the resolution gives it: without content until that is asked for */
 	const char *name;
 	struct state_set after;
 	size_t *auth;		/* indexes; below its own, but for circles */
@@ -56,7 +57,7 @@ struct dag {
 	size_t n, cap;
 	struct hsearch_data by_id;
 	bool orders;		/* does the source know them? */
-	size_t loads, loaded;	/* calls and events of the last resolution */
+	size_t loads, loaded, filled;	/* calls and events of the last resolution; events whose content it asked for */
 };
 
 void dag_open(struct dag *d, const char *version);	/* as above */

@@ -417,7 +417,7 @@ nobody_knows(void *arg, const char *const *ids, size_t n, struct state_event *ou
 
 Test(state_res, version_12_needs_its_create_event)
 {
-	struct state_source src = { nobody_knows, NULL };
+	struct state_source src = { .load = nobody_knows };
 	struct state_set sets[2], out;
 	struct dag d;
 
