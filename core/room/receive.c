@@ -484,7 +484,7 @@ receive_event(struct receive *rc, const struct incoming *in, const struct given_
 {
 	struct ctx *cx = rc->cx;
 	const struct event *ev = &in->ev;
-	struct stored *auth[EVENT_AUTH_MAX], *prev[EVENT_PREV_MAX], *known, *replaces;
+	struct stored **auth = arena_calloc(cx->a, ev->nauth + 1, sizeof *auth), *prev[EVENT_PREV_MAX], *known, *replaces;
 	struct point before = { 0, rc->ap.room.state_ver };
 	bool linear, hole;
 	size_t nprev;

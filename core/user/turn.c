@@ -27,13 +27,15 @@ turn_credentials(struct ctx *cx, struct turn *out)
 {
 	unsigned char mac[SHA1_LEN];
 	const char *raw;
+	int64_t until;
 	size_t n;
 
 	*out = (struct turn){ .ttl = cx->conf->turn_lifetime_s };
 	uris_split(cx, cx->conf->turn_uris, out);
 	if (out->nuris == 0)
 		return;
-	out->username = arena_printf(cx->a, "%lld:%s", (long long)(cx->now / 1000 + out->ttl), cx->user);
+	until = cx->now / 1000 + out->ttl;
+	out->username = arena_printf(cx->a, "%lld:%s", (long long)until, cx->user);
 	raw = esc_to_raw(cx->a, out->username, &n);
 	hmac_sha1(cx->conf->turn_shared_secret, raw, n, mac);
 	out->password = arena_printf(cx->a, "%s=", b64_encode(cx->a, mac, sizeof mac));	/* TURN servers write it padded */
