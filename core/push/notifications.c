@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/numbers.h"
 #include "core/base/sorted.h"
 #include "core/push/counts_impl.h"
 #include "core/room/names.h"
@@ -52,15 +53,25 @@ struct found {
 	const struct json *actions;
 };
 
+static const char *
+place_token(struct arena *a, const struct place *p)
+{
+	const int64_t v[] = { p->ts, p->room, p->room_pos };
+	struct buf b;
+
+	buf_init(&b, a);
+	numbers_write(&b, '_', v, 3);
+	return b.s;
+}
+
 static bool
 read_place(const char *s, struct place *p)
 {
-	int n = 0;
-	long long ts, room, pos;
+	int64_t v[3];
 
-	if (sscanf(s, "%19lld_%19lld_%20lld%n", &ts, &room, &pos, &n) != 3 || s[n] != '\0')
+	if (numbers_read(s, '_', v, 3) != 3)
 		return false;
-	*p = (struct place){ ts, room, pos };
+	*p = (struct place){ v[0], v[1], v[2] };
 	return true;
 }
 
@@ -127,10 +138,10 @@ load_rooms(struct search *s, struct rows *r, struct places *p)
 
 	*p = (struct places){ .room = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *p->room) };
 	take_rooms(r, p);
+	p->vis = arena_calloc(cx->a, p->n + 1, sizeof *p->vis);
+	p->name = arena_calloc(cx->a, p->n + 1, sizeof *p->name);
 	if (p->n == 0)
 		return M_OK;
-	p->vis = arena_calloc(cx->a, p->n, sizeof *p->vis);
-	p->name = arena_calloc(cx->a, p->n, sizeof *p->name);
 	for (size_t i = 0; i < p->n; i++)
 		users[i] = s->reader.usr;
 	push_rooms_queue(cx, &rules, p->room, p->n);
@@ -230,7 +241,7 @@ answer(struct search *s, struct json_out *o)
 		return e;
 	json_obj(o, NULL);
 	if (!s->end)
-		json_str(o, "next_token", arena_printf(cx->a, "%lld_%lld_%lld", (long long)s->at.ts, (long long)s->at.room, (long long)s->at.room_pos));
+		json_str(o, "next_token", place_token(cx->a, &s->at));
 	json_arr(o, "notifications");
 	for (size_t i = 0; i < s->n; i++)
 		write_one(cx, o, &s->v[i]);

@@ -1,8 +1,8 @@
 /* core/room/directory.c - see directory.h. */
 #include "core/room/directory.h"
+#include "core/base/numbers.h"
 #include "core/db/db.h"
 #include "core/room/summary.h"
-#include <errno.h>
 
 #define STEP 200	/* rooms looked at at once when some of them may be left out */
 #define COUNT_MAX 10000
@@ -22,23 +22,24 @@ struct place {
 static const char *
 place_token(struct arena *a, const struct place *p)
 {
-	return arena_printf(a, "%c%lld_%lld", p->up ? 'u' : 'd', (long long)p->joined, (long long)p->nid);
+	const int64_t v[] = { p->joined, p->nid };
+	struct buf b;
+
+	buf_init(&b, a);
+	buf_putc(&b, p->up ? 'u' : 'd');
+	numbers_write(&b, '_', v, 2);
+	return b.s;
 }
 
 static bool
 place_read(const char *s, struct place *p)
 {
-	char *end;
+	int64_t v[2];
 
-	if ((s[0] != 'u' && s[0] != 'd') || s[1] < '0' || s[1] > '9')
+	if ((s[0] != 'u' && s[0] != 'd') || numbers_read(s + 1, '_', v, 2) != 2 || v[0] < 0 || v[0] > INT32_MAX || v[1] < 0)
 		return false;
-	p->up = s[0] == 'u';
-	errno = 0;
-	p->joined = strtoll(s + 1, &end, 10);
-	if (errno != 0 || p->joined > INT32_MAX || *end != '_' || end[1] < '0' || end[1] > '9')
-		return false;
-	p->nid = strtoll(end + 1, &end, 10);
-	return errno == 0 && *end == '\0';
+	*p = (struct place){ .up = s[0] == 'u', .joined = v[0], .nid = v[1] };
+	return true;
 }
 
 /* ASCII letters of either case are the same; others are compared as they are. */

@@ -1,10 +1,11 @@
 /* core/room/hierarchy.c - see hierarchy.h. */
 #include "core/room/hierarchy.h"
 #include "core/base/id.h"
+#include "core/base/numbers.h"
 #include "core/db/db.h"
 #include "core/room/render.h"
 #include "core/room/summary.h"
-#include <errno.h>
+#include <string.h>
 
 #define STEP 50		/* children that are looked at together */
 
@@ -217,42 +218,28 @@ walk_on(struct walk *w, struct json_out *o)
 static const char *
 token_of(const struct walk *w)
 {
+	const int64_t head[] = { w->max_depth, w->q->suggested_only };
 	struct buf b;
 
 	buf_init(&b, w->cx->a);
-	buf_addf(&b, "h%lld.%d", (long long)w->max_depth, w->q->suggested_only);
-	for (int i = 0; i < w->npath; i++)
-		buf_addf(&b, ".%lld", (long long)w->path[i]);
+	buf_putc(&b, 'h');
+	numbers_write(&b, '.', head, 2);
+	buf_putc(&b, '.');
+	numbers_write(&b, '.', w->path, (size_t)w->npath);
 	return b.s;
-}
-
-static bool
-read_number(const char **s, int64_t *v)
-{
-	char *end;
-
-	if (**s < '0' || **s > '9')
-		return false;
-	errno = 0;
-	*v = strtoll(*s, &end, 10);
-	if (errno != 0 || (*end != '.' && *end != '\0'))
-		return false;
-	*s = end + (*end == '.');
-	return true;
 }
 
 static bool
 read_path(struct walk *w, const char *s)
 {
-	int64_t depth, suggested;
+	int64_t v[2 + sizeof w->path / sizeof *w->path];
+	size_t n;
 
-	if (*s++ != 'h' || !read_number(&s, &depth) || !read_number(&s, &suggested) || depth != w->max_depth ||
-	    suggested != w->q->suggested_only)
+	if (*s != 'h' || (n = numbers_read(s + 1, '.', v, 2 + (size_t)w->max_depth + 1)) <= 2 || v[0] != w->max_depth || v[1] != w->q->suggested_only)
 		return false;
-	for (w->npath = 0; *s != '\0'; w->npath++)
-		if (w->npath > w->max_depth || !read_number(&s, &w->path[w->npath]))
-			return false;
-	return w->npath > 0;
+	w->npath = (int)n - 2;
+	memcpy(w->path, v + 2, (n - 2) * sizeof *v);
+	return true;
 }
 
 /* Stands behind path[i + 1] among the children of path[i]; all before it have been shown. */

@@ -1,8 +1,7 @@
 /* core/room/render.c - see render.h. */
 #include "core/room/render.h"
 
-#include <errno.h>
-
+#include "core/base/numbers.h"
 #include "core/room/names.h"
 
 STMT(render_txn_ids, "SELECT event, txn_id FROM txn WHERE device = $1 AND event = ANY($2)");
@@ -256,15 +255,5 @@ room_token(struct arena *a, int64_t room_pos)
 bool
 room_token_read(const char *s, int64_t *room_pos)
 {
-	char *end;
-	long long v;
-
-	if (s[0] != 't' || (s[1] != '-' && (s[1] < '0' || s[1] > '9')))
-		return false;
-	errno = 0;
-	v = strtoll(s + 1, &end, 10);
-	if (errno != 0 || *end != '\0' || end == s + 1)
-		return false;
-	*room_pos = v;
-	return true;
+	return s[0] == 't' && numbers_read(s + 1, '_', room_pos, 1) == 1;
 }
