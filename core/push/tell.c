@@ -30,6 +30,14 @@ STMT(tell_drop,
     " DELETE FROM push d USING v WHERE d.pusher = v.pusher AND d.nid = v.nid AND (v.dead"
     "	OR v.failures > 0 AND v.failing_ts < $3 AND v.nid < v.newest"
     "	OR (v.failures > 0 OR v.waiting > $4) AND v.nid < v.newest_here)");
+/* Whom the pushers' users ignore; and of pairs (pusher, user), those: events of a sender who is ignored since. */
+STMT(tell_ignored,
+    "SELECT p.nid, (SELECT body FROM name WHERE nid = p.usr), d.content FROM unnest($1::bigint[]) k(nid) JOIN pusher p ON p.nid = k.nid"
+    " CROSS JOIN LATERAL (SELECT content FROM account_data WHERE usr = p.usr AND room = 0 AND type = 'm.ignored_user_list' OFFSET 0) d"
+    " WHERE EXISTS (SELECT FROM push WHERE pusher = p.nid)");
+STMT(tell_drop_ignored,
+    "DELETE FROM push d USING unnest($1::bigint[], $2::text[]) k(pusher, body), name n"
+    " WHERE n.body = k.body AND d.pusher = k.pusher AND (SELECT sender FROM event WHERE nid = d.event) = n.nid");
 STMT(tell_pushers,
     "SELECT p.nid, p.usr, (SELECT body FROM name WHERE nid = p.usr), p.app_id, p.pushkey, p.updated_ts, p.data, p.gateway, p.gen,"
     "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound"
@@ -44,6 +52,30 @@ STMT(tell_pushers,
 STMT(tell_events,
     "SELECT " ROOM_EVENT_COLS ", (SELECT id FROM room WHERE nid = e.room), " STATE("7", "0") ", " STATE("10", "0") ", " STATE("2", "e.sender")
     " FROM unnest($1::bigint[]) k(nid) CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = k.nid OFFSET 0) e");
+
+/* Between what was said and what is told, its reader may have had enough of the sender. */
+static enum err
+drop_ignored(struct ctx *cx, struct rows *r, int64_t *dropped)
+{
+	size_t n = 0, cap = 0;
+	int64_t *pusher = NULL;
+	const char **who = NULL;
+
+	while (db_next(r)) {
+		struct push_reader reader;
+
+		push_reader_init(cx->a, &reader, 0, db_text(r, 1), NULL, db_text(r, 2));
+		pusher = arena_realloc(cx->a, pusher, cap * sizeof *pusher, (n + reader.nignored + 1) * sizeof *pusher);
+		who = arena_realloc(cx->a, who, cap * sizeof *who, (n + reader.nignored + 1) * sizeof *who);
+		cap = n + reader.nignored + 1;
+		for (size_t i = 0; i < reader.nignored; i++) {
+			pusher[n] = db_i64(r, 0);
+			who[n++] = reader.ignored[i];
+		}
+	}
+	*dropped = 0;
+	return n == 0 ? M_OK : db_exec(cx, dropped, &tell_drop_ignored, P_I64S(pusher, n), P_TEXTS(who, n));
+}
 
 /* What is loaded beside a struct tell. */
 struct loaded {
@@ -167,13 +199,18 @@ tell_load(struct ctx *cx, const int64_t *pushers, size_t n, struct tell **out, s
 {
 	struct tell *v = *out = arena_calloc(cx->a, n + 1, sizeof *v);
 	struct loaded *l = arena_calloc(cx->a, n + 1, sizeof *l);
+	struct rows ignored;
+	int64_t more;
 	enum err e;
 
-	if ((e = db_exec(cx, dropped, &tell_drop, P_I64S(pushers, n), P_I64(cx->now - PUSH_GIVE_UP_MS), P_I64(cx->now - PUSH_STALE_MS),
+	/* Before the rest is chosen from: the newest that is kept must be one that is told. */
+	if ((e = db_query(cx, &ignored, &tell_ignored, P_I64S(pushers, n))) != M_OK || (e = drop_ignored(cx, &ignored, &more)) != M_OK ||
+	    (e = db_exec(cx, dropped, &tell_drop, P_I64S(pushers, n), P_I64(cx->now - PUSH_GIVE_UP_MS), P_I64(cx->now - PUSH_STALE_MS),
 	    P_I64(PUSH_WAITING_MAX))) != M_OK ||
 	    (e = load_pushers(cx, pushers, n, v, l, nout)) != M_OK || (e = load_events(cx, v, l, *nout)) != M_OK ||
 	    (e = load_badges(cx, v, l, *nout)) != M_OK)
 		return e;
+	*dropped += more;
 	for (size_t i = 0; i < *nout; i++)
 		v[i].worth = v[i].url != NULL && (v[i].push != 0 ? v[i].what.id != NULL
 			: l[i].badge && (l[i].told < 0 || v[i].unread < l[i].told));

@@ -7,6 +7,7 @@
 #include "core/live/receipt.h"
 #include "core/push/deliver.h"
 #include "core/push/deliver_impl.h"
+#include "core/user/account_data.h"
 #include "tests/db/push/world.h"
 
 /* A gateway that takes calls and never answers. */
@@ -264,6 +265,32 @@ Test(push_deliver, not_what_was_redacted)
 	const char *id;
 
 	OK(w.b, TX_RW, room_redact(w.b, w.room, w.event, json_new_obj(w.b->a), &none, &id));
+	not_worth(&w);
+}
+
+static void
+ignore(struct ctx *cx, const char *users)
+{
+	OK(cx, TX_RW, account_data_set(cx, NULL, "m.ignored_user_list", parse(cx, arena_printf(cx->a, "{\"ignored_users\":{%s}}", users))));
+}
+
+Test(push_deliver, not_of_whom_the_user_ignores_by_now)
+{
+	struct world w = world(NULL);
+	struct ctx *carol = user("carol");
+	int64_t dropped;
+
+	cr_assert_eq(join(carol, w.room), M_OK);
+	say(carol, w.room, "2");
+	say(w.b, w.room, "3");
+	look_all(w.job);
+	/* Where only the newest is to be told, it is the newest of those that are. */
+	sql("UPDATE pusher SET failures = 1, failing_ts = %lld", (long long)clock_ms());
+	ignore(w.a, "\"@bob:localhost\":{},\"@nobody:localhost\":{}");
+	cr_assert(tell(&w, &dropped).worth);
+	cr_assert_eq(dropped, 2);
+	cr_assert_str_eq(waiting(w.pusher), "2");
+	ignore(w.a, "\"@carol:localhost\":{}");
 	not_worth(&w);
 }
 
