@@ -17,7 +17,7 @@
  * HOW FAR HE HAS READ is table read_up_to: per (user, room, thread) the furthest of his receipts of both kinds, of what he sent
  * himself (it says that he has read the thread that he sent it to; member events say nothing, servers send
  * them for him), and of his own join. Unthreaded receipts and the join are of all threads. Whoever writes one of those calls
- * read_up_to_queue() in the same transaction.
+ * read_up_to_queue() in the same transaction. Mentions up to there go with it, so table mention grows with what is unread.
  *
  * EVENTS THAT DO NOT COME AT THE ROOM'S END (backfill into a hole, below the first join) count for nothing and must not
  * disturb the sums: push_class 0, members 0, n_a .. n_e those of the next event below in the room's order (0 when there is

@@ -139,6 +139,38 @@ Test(counts, mentions_highlight_and_only_whom_they_name)
 	check_rooms();
 }
 
+static long long
+mentions(void)
+{
+	return sql_int("SELECT count(*) FROM mention");
+}
+
+/* Rows about mentions go when they are read, thread by thread; and a receipt that is set back changes nothing. */
+Test(counts, mentions_that_are_read_leave_no_row)
+{
+	const char *first = send(alice, "m.room.message", MENTIONS("@bob:localhost")), *root, *in_thread, *last;
+
+	root = send(alice, "m.room.message", MENTIONS("@bob:localhost"));
+	in_thread = send(alice, "m.room.message", arena_printf(alice->a, "{\"body\":\"x\",\"m.mentions\":{\"user_ids\":[\"@bob:localhost\"]},"
+	    "\"m.relates_to\":{\"rel_type\":\"m.thread\",\"event_id\":\"%s\"}}", root));
+	last = send(alice, "m.room.message", MENTIONS("@bob:localhost"));
+	cr_assert_eq(mentions(), 4);
+	reads(bob, RECEIPT_READ, root, "main");
+	cr_expect_eq(mentions(), 2);
+	UNREAD(bob, "2/2 main 1/1 thread 1/1");
+	reads(bob, RECEIPT_PRIVATE, first, "main");
+	UNREAD(bob, "2/2 main 1/1 thread 1/1");
+	reads(bob, RECEIPT_READ, in_thread, root);
+	cr_expect_eq(mentions(), 1);
+	UNREAD(bob, "1/1");
+	send(bob, "m.room.message", TEXT("an answer says it too"));
+	cr_expect_eq(mentions(), 0);
+	send(alice, "m.room.message", MENTIONS("@bob:localhost"));
+	reads(bob, RECEIPT_READ, last, NULL);
+	cr_expect_eq(mentions(), 1);
+	UNREAD(bob, "1/1");
+}
+
 Test(counts, redacted_ones_no_longer_count)
 {
 	const char *one = send(alice, "m.room.message", TEXT("one")), *two = send(alice, "m.room.message", MENTIONS("@bob:localhost"));
