@@ -69,6 +69,7 @@ forget(struct db *db)
 	db->warmed = 0;
 	memset(db->slots, 0, db->nslots * sizeof(*db->slots));
 	db->sent.head = db->sent.n = 0;
+	db->sent.synced = db->sent.syncs;
 }
 
 void

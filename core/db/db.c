@@ -129,6 +129,73 @@ db_run(struct ctx *cx)
 	return db->fault;
 }
 
+/* ---- side by side */
+
+/* What came in faulty, or never will come, is the transaction's fault. */
+static void
+keep_fault(struct db *db, bool ok)
+{
+	if (!ok) {
+		db_lost(db, NULL);
+		db->fault = E_UNAVAILABLE;
+	}
+	if (db->tx_fault == M_OK)
+		db->tx_fault = db->fault;
+	db->cx = NULL;
+}
+
+uint64_t
+db_start(struct ctx *cx)
+{
+	struct db *db = cx->db;
+
+	assert(db->tx != TX_NONE);
+	if (db->tx_fault == M_OK && db->queue.n > 0) {
+		db->cx = cx;
+		db->fault = M_OK;
+		db->stats.trips++;
+		if (db_ready(db))
+			keep_fault(db, send_queue(db) && db_flush(db));
+		else
+			db->tx_fault = E_UNAVAILABLE;
+	}
+	queue_clear(db);
+	return db->sent.syncs;
+}
+
+enum err
+db_await(struct ctx *cx, uint64_t started)
+{
+	struct db *db = cx->db;
+	int64_t t0 = clock_mono_us();
+
+	if (db->tx_fault != M_OK || db->sent.synced >= started)
+		return db->tx_fault;
+	db->cx = cx;
+	db->fault = M_OK;
+	keep_fault(db, db_take_until(db, started));
+	db->stats.us += clock_mono_us() - t0;
+	return db->tx_fault;
+}
+
+void
+db_turn(struct ctx *cx)
+{
+	struct db *db = cx->db;
+
+	if (db->tx_fault != M_OK || db->sent.n == 0)
+		return;
+	db->cx = cx;
+	db->fault = M_OK;
+	keep_fault(db, PQflush(db->pg) >= 0 && PQconsumeInput(db->pg) && db_take_ready(db));
+}
+
+void
+db_disown(struct ctx *cx)
+{
+	db_unheed(cx->db);
+}
+
 const char *
 db_constraint(struct ctx *cx)
 {

@@ -17,6 +17,14 @@
  * before goes along. BEGIN is queued by db_begin() and travels with the first
  * statement; db_commit() takes what is still queued with it.
  *
+ * SIDE BY SIDE. Who has several batches to read, and work to do with each, sends the next one before he waits for
+ * the last, so that PostgreSQL and he work at the same time:
+ *	t = db_start(cx);		(what is queued leaves; nothing is waited for)
+ *	... other work, now and then db_turn(cx) ...
+ *	e = db_await(cx, t);		(all that was sent up to there has come)
+ * Inside a transaction only. db_run() in between waits for all that is under way. Who gives up calls db_disown() (db_rollback()
+ * does) before the arenas go in which results were to live.
+ *
  * ERRORS. 40001, 40P01: E_RETRY. Lock or statement time-out, connection lost,
  * too many connections: E_UNAVAILABLE. 23505: E_CONFLICT (db_constraint() names it).
  * Anything else is ours: logged with statement name and SQLSTATE (never
@@ -95,6 +103,12 @@ void db_queue_(struct ctx *cx, struct rows *r, enum db_expect x, const struct st
 #define db_queue(cx, r, x, ...)	db_queue_(cx, r, x, __VA_ARGS__, P_END)
 /* Sends what is queued, waits, fills every struct rows. The first fault in order of the queue, or M_OK. */
 enum err db_run(struct ctx *cx);
+
+/* SIDE BY SIDE, above. A fault of what was started is the transaction's: whoever awaits next gets it. */
+uint64_t db_start(struct ctx *cx);
+enum err db_await(struct ctx *cx, uint64_t started);
+void db_turn(struct ctx *cx);		/* takes in what has come, without waiting: else PostgreSQL stands still when the socket is full */
+void db_disown(struct ctx *cx);		/* what is under way is nobody's any more */
 
 /* Reading the current row. NULL columns: NULL, 0, false. Text is arena memory (it lives as long as the result). */
 bool db_next(struct rows *r);		/* to the next row; false after the last */

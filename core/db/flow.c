@@ -105,6 +105,7 @@ db_sync(struct db *db)
 	if (!PQpipelineSync(db->pg))
 		return false;
 	note(db, SENT_SYNC, NULL, false);
+	db->sent.syncs++;
 	return true;
 }
 
@@ -263,8 +264,10 @@ db_take_ready(struct db *db)
 		if (res != NULL) {
 			nothing = 0;
 			take(db, s, res);
-			if (s->kind == SENT_SYNC)	/* every other result has a NULL after it */
+			if (s->kind == SENT_SYNC) {	/* every other result has a NULL after it */
 				db->sent.head++;
+				db->sent.synced++;
+			}
 		} else if (s->answered) {
 			db->sent.head++;
 		} else if (PQstatus(db->pg) != CONNECTION_OK || ++nothing > 1) {
@@ -279,11 +282,17 @@ db_take_ready(struct db *db)
 bool
 db_take_all(struct db *db)
 {
+	return db_take_until(db, db->sent.syncs);
+}
+
+bool
+db_take_until(struct db *db, uint64_t sync)
+{
 	while (db_take_ready(db)) {
 		struct pollfd p = { .fd = PQsocket(db->pg), .events = POLLIN };
 		int rc;
 
-		if (db->sent.n == 0)
+		if (db->sent.synced >= sync)
 			return true;
 		if ((rc = PQflush(db->pg)) < 0)
 			return false;
@@ -299,4 +308,16 @@ db_take_all(struct db *db)
 		}
 	}
 	return false;
+}
+
+void
+db_unheed(struct db *db)
+{
+	for (size_t i = db->sent.head; i < db->sent.n; i++) {
+		struct sent *s = &db->sent.v[i];
+
+		s->unheeded = true;
+		s->r = NULL;
+		s->expect = DB_NONE;
+	}
 }

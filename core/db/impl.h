@@ -70,6 +70,7 @@ struct db {
 	struct {
 		struct sent *v;
 		size_t head, n, cap;
+		uint64_t syncs, synced;		/* batches sent, batches answered */
 	} sent;
 
 	enum tx_mode tx;
@@ -103,6 +104,8 @@ bool db_send_plan(struct db *db, struct slot *slot, const char *explain);	/* pre
 bool db_sync(struct db *db);
 bool db_flush(struct db *db);		/* what the socket takes at once */
 bool db_take_all(struct db *db);	/* waits until nothing is on its way */
+bool db_take_until(struct db *db, uint64_t sync);	/* waits until that batch is answered */
+void db_unheed(struct db *db);		/* nobody waits for what is on its way */
 bool db_take_ready(struct db *db);	/* only what has come already */
 void queue_clear(struct db *db);
 

@@ -97,6 +97,8 @@ db_rollback(struct ctx *cx)
 	struct db *db = cx->db;
 
 	queue_clear(db);
-	if (db->tx != TX_NONE)
+	if (db->tx != TX_NONE) {
+		db_unheed(db);
 		leave(cx, &tx_rollback);
+	}
 }

@@ -9,6 +9,7 @@
 #include "core/base/conf.h"
 #include "core/base/id.h"
 #include "core/base/json.h"
+#include "core/base/sorted.h"
 
 #define CACHE_SLOTS 32768	/* a power of two */
 #define CACHE_MAX (CACHE_SLOTS / 2)
@@ -34,12 +35,15 @@ STMT(name_select,
     " FROM name WHERE body = ANY($1)");
 STMT_WARM(name_select, "web");
 
+STMT(name_bodies, "SELECT nid, body FROM name WHERE nid = ANY($1) ORDER BY nid");
+
 struct cached {
 	const char *body;
 	int64_t nid;
 };
 static struct arena *cache_arena;
-static struct cached *cache;
+static struct cached *cache;		/* by text */
+static struct cached **cache_nid;	/* the same, by number */
 static size_t ncached;
 
 static uint64_t
@@ -62,15 +66,36 @@ cache_slot(const char *body)
 	return &cache[i];
 }
 
+static struct cached **
+cache_nid_slot(int64_t nid)
+{
+	size_t i = (uint64_t)nid * 0x9e3779b97f4a7c15u >> 32 & (CACHE_SLOTS - 1);
+
+	while (cache_nid[i] != NULL && cache_nid[i]->nid != nid)
+		i = (i + 1) & (CACHE_SLOTS - 1);
+	return &cache_nid[i];
+}
+
+static void
+cache_add(const char *body, int64_t nid)
+{
+	struct cached *c = cache_slot(body);
+
+	*c = (struct cached){ body, nid };
+	*cache_nid_slot(nid) = c;
+	ncached++;
+}
+
 static void
 cache_reset(void)
 {
 	arena_free(cache_arena);
 	cache_arena = arena_new();
 	cache = arena_calloc(cache_arena, CACHE_SLOTS, sizeof *cache);
-	ncached = NAME_WELL_KNOWN;
+	cache_nid = arena_calloc(cache_arena, CACHE_SLOTS, sizeof *cache_nid);
+	ncached = 0;
 	for (int64_t i = 0; i < NAME_WELL_KNOWN; i++)
-		*cache_slot(well_known[i]) = (struct cached){ well_known[i], i };
+		cache_add(well_known[i], i);
 }
 
 static void
@@ -78,11 +103,8 @@ cache_put(const char *body, int64_t nid)
 {
 	if (cache == NULL || ncached >= CACHE_MAX)
 		cache_reset();
-	struct cached *c = cache_slot(body);
-	if (c->body != NULL)
-		return;
-	*c = (struct cached){ arena_strdup(cache_arena, body), nid };
-	ncached++;
+	if (cache_slot(body)->body == NULL)
+		cache_add(arena_strdup(cache_arena, body), nid);
 }
 
 const char *
@@ -142,6 +164,58 @@ name_nid(struct ctx *cx, const char *body, int64_t *nid)
 	names_take(&ns);
 	*nid = ns.nid[0];
 	return M_OK;
+}
+
+/* The text of a nid that the cache has, else NULL. It goes with the cache. */
+static const char *
+text_known(int64_t nid)
+{
+	struct cached *c = cache != NULL ? *cache_nid_slot(nid) : NULL;
+
+	return c != NULL ? c->body : NULL;
+}
+
+/* Those of texts that are NULL, out of rows that come by nid. */
+static void
+take_texts(struct ctx *cx, struct rows *r, const int64_t *nids, size_t n, const char **texts)
+{
+	int64_t *found = arena_calloc(cx->a, (size_t)r->n + 1, sizeof *found);
+	const char **body = arena_calloc(cx->a, (size_t)r->n + 1, sizeof *body);
+	size_t k = 0;
+
+	while (db_next(r)) {
+		found[k] = db_i64(r, 0);
+		body[k++] = db_text(r, 1);
+		cache_put(db_text(r, 1), db_i64(r, 0));
+	}
+	for (size_t i = 0; i < n; i++) {
+		size_t at = texts[i] == NULL ? i64_place(found, k, nids[i]) : k;
+
+		if (at < k && found[at] == nids[i])
+			texts[i] = body[at];
+	}
+}
+
+enum err
+name_texts(struct ctx *cx, const int64_t *nids, size_t n, const char **texts)
+{
+	int64_t *unknown = arena_calloc(cx->a, n + 1, sizeof *unknown);
+	size_t nunknown = 0;
+	struct rows r;
+	enum err e;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *text = text_known(nids[i]);
+
+		texts[i] = text != NULL ? arena_strdup(cx->a, text) : NULL;
+		if (text == NULL)
+			unknown[nunknown++] = nids[i];
+	}
+	if (nunknown == 0)
+		return M_OK;
+	if ((e = db_query(cx, &r, &name_bodies, P_I64S(unknown, nunknown))) == M_OK)
+		take_texts(cx, &r, nids, n, texts);
+	return e;
 }
 
 enum err

@@ -41,6 +41,12 @@ enum err name_nid(struct ctx *cx, const char *body, int64_t *nid);
 enum err name_find(struct ctx *cx, const char *body, int64_t *nid);
 
 /*
+ * The texts of nids, arena memory; NULL where there is no such name. At most one round trip, none when this process knows
+ * them all. What is found is remembered, so not in a transaction that may have made it: in TX_RO.
+ */
+enum err name_texts(struct ctx *cx, const int64_t *nids, size_t n, const char **texts);
+
+/*
  * Many at once:
  *	struct names ns;
  *	names_init(&ns, cx);

@@ -7,6 +7,7 @@
 STMT(render_txn_ids, "SELECT event, txn_id FROM txn WHERE device = $1 AND event = ANY($2)");
 
 _Static_assert(NAME_WELL_KNOWN > 28, "ROOM_EVENT_COLS leaves out the names 0 to 28");
+_Static_assert(T_REDACTION == 18, "ROOM_EVENT_COLS_BARE leaves out other PDUs");
 
 /* A name that ROOM_EVENT_COLS may have left out. */
 static const char *
@@ -35,6 +36,14 @@ room_event_read(const struct rows *r, struct room_event *ev)
 		ev->path = db_i64s(r, 21, &ev->npath);
 	ev->type = name_of(r, 13, ev->type_nid, -1);
 	ev->state_key = name_of(r, 15, ev->key_nid, ev->sender_nid);
+}
+
+void
+room_event_name(struct room_event *ev, const char *sender)
+{
+	ev->sender = sender;
+	if (ev->key_nid >= 0 && ev->state_key == NULL)
+		ev->state_key = sender;
 }
 
 static struct json *

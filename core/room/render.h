@@ -34,15 +34,25 @@ enum {
 
 /* Names that the code has, or that the row has already, are not looked up: for most events that leaves one of three. */
 #define ROOM_EVENT_NCOLS 22
-#define ROOM_EVENT_COLS							\
+#define ROOM_EVENT_COLS										\
+	ROOM_EVENT_COLS_WITH("(SELECT body FROM name WHERE nid = e.sender)", "e.pdu", "CASE WHEN e.state_key IS NULL THEN"	\
+	" (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END")
+/*
+ * For those who read thousands: a look-up per event is most of what such a statement costs. They find out by themselves, for all
+ * at once, who the senders are (sender is NULL, and the state_key of one's own member event: room_event_name()) and what is
+ * related to (related is false). pdu comes only with redactions, of which it is a part, or where `whole` says.
+ */
+#define ROOM_EVENT_COLS_BARE(whole) \
+	ROOM_EVENT_COLS_WITH("NULL::text", "CASE WHEN e.type = 18 OR " whole " THEN e.pdu END", "NULL::boolean")
+#define ROOM_EVENT_COLS_WITH(sender, pdu, related)							\
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
-	"CASE WHEN e.type > 28 THEN (SELECT body FROM name WHERE nid = e.type) END, (SELECT body FROM name WHERE nid = e.sender), "	\
+	"CASE WHEN e.type > 28 THEN (SELECT body FROM name WHERE nid = e.type) END, " sender ", "	\
 	"CASE WHEN e.state_key > 28 AND e.state_key <> e.sender THEN (SELECT body FROM name WHERE nid = e.state_key) END, "	\
-	"e.content, e.pdu, "							\
-	"(SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state), "	\
-	"(SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
-	" FROM event r WHERE r.nid = e.redacted_by), "		\
-	"CASE WHEN e.state_key IS NULL THEN (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END, "			\
+	"e.content, " pdu ", "							\
+	"CASE WHEN e.prev_state IS NOT NULL THEN (SELECT ARRAY[p.id, p.content, p.flags::text] FROM event p WHERE p.nid = e.prev_state) END, "	\
+	"CASE WHEN e.redacted_by IS NOT NULL THEN (SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu, r.ts::text]"	\
+	" FROM event r WHERE r.nid = e.redacted_by) END, "		\
+	related ", "			\
 	"CASE WHEN e.line <> 0 THEN (SELECT array_agg(u.x ORDER BY p.step, u.o) FROM state_path(e.room, e.line, e.ver) p"	\
 	" CROSS JOIN LATERAL unnest(ARRAY[p.line::bigint, p.ver]) WITH ORDINALITY u(x, o)) END"
 
@@ -62,6 +72,7 @@ struct room_event {
 	const char *relations;	/* unsigned["m.relations"], or NULL; set by relation_bundle() */
 };
 void room_event_read(const struct rows *r, struct room_event *ev);
+void room_event_name(struct room_event *ev, const char *sender);	/* of ROOM_EVENT_COLS_BARE */
 
 /* Everything but unsigned, up to but without the closing brace. room_id NULL: left out (as /sync does). */
 void room_event_base(struct buf *b, const struct room_event *ev, const char *room_id);

@@ -196,24 +196,38 @@ int64_t position_lo(const struct position *p);
 struct load {
 	struct sync_room *rooms;
 	size_t n;
+	bool pdus;			/* event_format "federation": PDUs are wanted */
 	struct rows room, tl, delta, members, heroes;
+	struct sync_event **unnamed;	/* taken from bare rows: load_names() */
+	size_t nunnamed;
 };
-void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n);
+/* bare: timelines without what costs a look-up per event; load_names() and load_rest_queue() get it. */
+void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, bool bare, bool pdus);
 void load_take(struct ctx *cx, struct load *l);
+/* The senders of what was taken. Before anything looks at them. At most one round trip, mostly none. */
+enum err load_names(struct ctx *cx, struct load *l);
 /* More of the timelines of some of its rooms (that have events): SCAN_STEP events below what is there. One round trip. */
 enum err load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n);
 
-/* The state of jobs' rooms at vs, without member events if lazy. Fills each job's state. */
-void load_full_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n, bool lazy);
+/* The state of jobs' rooms at vs, without member events if lazy. Fills each job's state. load_names() after taking. */
+void load_full_queue(struct ctx *cx, const struct load *l, struct rows *r, struct sync_job **jobs, size_t n, bool lazy);
 /* The events that invitations and knocks show, of jobs without member->stripped. Fills each job's state. */
 void load_stripped_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n);
-void load_jobs_take(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n);
+void load_jobs_take(struct load *l, struct rows *r, struct sync_job **jobs, size_t n);
 /* Member rows of (room, user) at versions, added to the rooms' members. */
 struct member_at {
 	int64_t room, usr, ver;
 };
-void load_members_queue(struct ctx *cx, struct rows *r, const struct member_at *v, size_t n);
-void load_members_take(struct ctx *cx, struct rows *r, struct load *l);
+void load_members_queue(struct ctx *cx, const struct load *l, struct rows *r, const struct member_at *v, size_t n);
+void load_members_take(struct load *l, struct rows *r);
+/* What bare rows leave out, beside names, of events of timelines. Both lists are of the caller, and sorted by taking. */
+struct load_rest {
+	struct sync_event **own, **shown;	/* sent by the reader: their transaction ids; shown: does anything relate to them? */
+	size_t nown, nshown;
+	struct rows txn, relation;
+};
+void load_rest_queue(struct ctx *cx, struct load_rest *l, int64_t device);
+void load_rest_take(struct load_rest *l, int64_t device);
 
 struct sync_room *room_find(struct sync_room *rooms, size_t n, int64_t nid);
 

@@ -24,23 +24,29 @@ STMT_WARM(sync_rooms, "sync");
 	"CASE WHEN e.state_key IS NOT NULL THEN coalesce((SELECT s.event IS DISTINCT FROM e.nid"	\
 	"	AND coalesce((SELECT x.room_pos FROM event x WHERE x.nid = s.event), -9223372036854775808) < e.room_pos"	\
 	"	FROM state s WHERE s.room = e.room AND s.line = 0 AND s.type = e.type AND s.key = e.state_key ORDER BY s.since DESC LIMIT 1), true) END"
-#define TIMELINE(below)											\
-	"SELECT " ROOM_EVENT_COLS ", t.device, t.txn_id, e.push_class, " LOST				\
+#define TIMELINE(cols, txn, from_txn, below)								\
+	"SELECT " cols ", " txn ", e.push_class, " LOST							\
 	" FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(room, lo, top, lim)"	\
 	" CROSS JOIN LATERAL (SELECT * FROM event v WHERE v.room = q.room AND v.room_pos " below " q.top"	\
 	"	ORDER BY v.room_pos DESC LIMIT q.lim) e"						\
-	" LEFT JOIN LATERAL (SELECT device, txn_id FROM txn WHERE event = e.nid LIMIT 1) t ON true"	\
-	" WHERE e.pos >= q.lo"
-STMT(sync_timeline, TIMELINE("<="));
+	from_txn " WHERE e.pos >= q.lo"
+/* Whole, for light requests; bare for the pieces of one alone, where load_names() and load_rest_queue() ask for what it leaves out. */
+STMT(sync_timeline, TIMELINE(ROOM_EVENT_COLS, "t.device, t.txn_id",
+    " LEFT JOIN LATERAL (SELECT device, txn_id FROM txn WHERE event = e.nid LIMIT 1) t ON true", "<="));
 STMT_WARM(sync_timeline, "sync");
-STMT(sync_timeline_below, TIMELINE("<"));
+#define TIMELINE_BARE(below) TIMELINE(ROOM_EVENT_COLS_BARE("$5"), "NULL::bigint, NULL::text", "", below)
+STMT(sync_timeline_bare, TIMELINE_BARE("<="));
+STMT(sync_timeline_below, TIMELINE_BARE("<"));
+/* Of events: which this device sent, and under which transaction id; to which others relate in a way that is bundled. */
+STMT(sync_txns, "SELECT event, txn_id FROM txn WHERE event = ANY($1) AND device = $2");
+STMT(sync_related, "SELECT DISTINCT target FROM event_relation WHERE target = ANY($1) AND rel_type IN (26, 27, 28)");
 
-#define STATE_COLS ROOM_EVENT_COLS ", s.room, s.since, s.until, s.pos, s.type, s.key"
+#define STATE_COLS(cols) cols ", s.room, s.since, s.until, s.pos, s.type, s.key"
 #define EVENT_OF(nid) " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = " nid " OFFSET 0) e"
 
 /* What changed in the resolved state. A key that became absent has no event and cannot be shown. */
 STMT(sync_delta,
-    "SELECT " STATE_COLS " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
+    "SELECT " STATE_COLS(ROOM_EVENT_COLS) " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND event IS NOT NULL OFFSET 0) s"
     EVENT_OF("s.event"));
 STMT_WARM(sync_delta, "sync");
@@ -51,7 +57,7 @@ STMT(sync_senders,
     "	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, lo, lim)"
     "	CROSS JOIN LATERAL (SELECT room, sender, at_ver, pos FROM event WHERE room = q.room AND room_pos IS NOT NULL"
     "		ORDER BY room_pos DESC LIMIT q.lim) v WHERE v.pos >= q.lo)"
-    " SELECT " STATE_COLS " FROM (SELECT DISTINCT room, sender, min(at_ver) OVER (PARTITION BY room) AS ver FROM t) u"
+    " SELECT " STATE_COLS(ROOM_EVENT_COLS) " FROM (SELECT DISTINCT room, sender, min(at_ver) OVER (PARTITION BY room) AS ver FROM t) u"
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = u.room AND line = 0 AND type = 2 AND key = u.sender"
     "	AND until > u.ver AND event IS NOT NULL OFFSET 0) s"
     EVENT_OF("s.event"));
@@ -79,7 +85,7 @@ STMT_WARM(sync_heroes, "sync");
 #define AT_VERSION "room = q.room AND line = 0 AND until > q.ver AND since <= q.ver AND event IS NOT NULL"
 /* The state at ver, and what holds at last instead of it: between the two, resolution may change what no event of the timeline tells. */
 #define FROM_VERSION "room = q.room AND line = 0 AND until > q.ver AND (since <= q.ver OR since <= q.last AND until > q.last) AND event IS NOT NULL"
-#define FULL "SELECT " ROOM_EVENT_COLS ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
+#define FULL "SELECT " ROOM_EVENT_COLS_BARE("$5") ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
 STMT(sync_full, FULL " CROSS JOIN LATERAL (SELECT event, since FROM state WHERE " FROM_VERSION " OFFSET 0) s" EVENT_OF("s.event"));
 /* By the primary key, around the members: a room may have ten thousand. Member is type 2, create 1, all others are above. */
 STMT(sync_full_lazy,
@@ -87,7 +93,7 @@ STMT(sync_full_lazy,
     "	UNION ALL SELECT event, since FROM state WHERE type > 2 AND " FROM_VERSION " OFFSET 0) s" EVENT_OF("s.event"));
 
 STMT(sync_members_at,
-    "SELECT " STATE_COLS " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
+    "SELECT " STATE_COLS(ROOM_EVENT_COLS_BARE("$4")) " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE type = 2 AND key = q.usr AND " AT_VERSION " OFFSET 0) s"
     EVENT_OF("s.event"));
 
@@ -128,13 +134,13 @@ room_find(struct sync_room *rooms, size_t n, int64_t nid)
 	})
 
 void
-load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n)
+load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, bool bare, bool pdus)
 {
 	size_t nstate = 0, nlazy = 0, nheroes = 0, k;
 	const struct sync_room **st = arena_calloc(cx->a, n + 1, sizeof *st), **lazy = arena_calloc(cx->a, n + 1, sizeof *lazy),
 	    **hero = arena_calloc(cx->a, n + 1, sizeof *hero);
 
-	*l = (struct load){ .rooms = rooms, .n = n };
+	*l = (struct load){ .rooms = rooms, .n = n, .pdus = pdus };
 	if (n == 0)
 		return;
 	for (k = 0; k < n; k++) {
@@ -146,8 +152,12 @@ load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n)
 			lazy[nlazy++] = &rooms[k];
 	}
 	db_queue(cx, &l->room, DB_ANY, &sync_rooms, COLUMN(cx->a, n, rooms[i].nid));
-	db_queue(cx, &l->tl, DB_ANY, &sync_timeline, COLUMN(cx->a, n, rooms[i].nid), COLUMN(cx->a, n, rooms[i].lo),
-	    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim));
+	if (bare)
+		db_queue(cx, &l->tl, DB_ANY, &sync_timeline_bare, COLUMN(cx->a, n, rooms[i].nid), COLUMN(cx->a, n, rooms[i].lo),
+		    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim), P_BOOL(pdus));
+	else
+		db_queue(cx, &l->tl, DB_ANY, &sync_timeline, COLUMN(cx->a, n, rooms[i].nid), COLUMN(cx->a, n, rooms[i].lo),
+		    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim));
 	if (nstate > 0)
 		db_queue(cx, &l->delta, DB_ANY, &sync_delta, COLUMN(cx->a, nstate, st[i]->nid), COLUMN(cx->a, nstate, st[i]->lo));
 	if (nheroes > 0)
@@ -169,15 +179,6 @@ grown(struct arena *a, void *v, size_t n, size_t size)
 	return n >= 8 && (n & (n - 1)) == 0 ? arena_realloc(a, v, n * size, 2 * n * size) : v;
 }
 
-static struct sync_event *
-take_event(struct arena *a, const struct rows *r)
-{
-	struct sync_event *e = arena_zalloc(a, sizeof *e);
-
-	room_event_read(r, &e->ev);
-	return e;
-}
-
 static void
 add_event(struct arena *a, struct sync_event ***v, size_t *n, struct sync_event *e)
 {
@@ -185,11 +186,22 @@ add_event(struct arena *a, struct sync_event ***v, size_t *n, struct sync_event 
 	(*v)[(*n)++] = e;
 }
 
-static void
-add_state(struct arena *a, struct sync_state **v, size_t *n, const struct rows *r)
+static struct sync_event *
+take_event(struct load *l, const struct rows *r)
 {
-	*v = grown(a, *v, *n, sizeof **v);
-	(*v)[(*n)++] = (struct sync_state){ .event = take_event(a, r), .since = db_i64(r, ROOM_EVENT_NCOLS + 1),
+	struct sync_event *e = arena_zalloc(r->a, sizeof *e);
+
+	room_event_read(r, &e->ev);
+	if (!e->ev.sender)
+		add_event(r->a, &l->unnamed, &l->nunnamed, e);
+	return e;
+}
+
+static void
+add_state(struct load *l, struct sync_state **v, size_t *n, const struct rows *r)
+{
+	*v = grown(r->a, *v, *n, sizeof **v);
+	(*v)[(*n)++] = (struct sync_state){ .event = take_event(l, r), .since = db_i64(r, ROOM_EVENT_NCOLS + 1),
 	    .until = db_i64(r, ROOM_EVENT_NCOLS + 2), .pos = db_i64(r, ROOM_EVENT_NCOLS + 3),
 	    .type = db_i64(r, ROOM_EVENT_NCOLS + 4), .key = db_i64(r, ROOM_EVENT_NCOLS + 5) };
 }
@@ -225,13 +237,13 @@ newest_first(const void *a, const void *b)
 }
 
 static void
-take_timeline(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n)
+take_timeline(struct load *l, struct rows *r)
 {
 	size_t i;
 
 	while (db_next(r)) {
-		struct sync_event *e = take_event(a, r);
-		struct sync_room *m = room_find(rooms, n, e->ev.room);
+		struct sync_event *e = take_event(l, r);
+		struct sync_room *m = room_find(l->rooms, l->n, e->ev.room);
 
 		if (!m)
 			continue;
@@ -239,23 +251,23 @@ take_timeline(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n
 		e->txn_id = db_text(r, ROOM_EVENT_NCOLS + 1);
 		e->push_class = (int)db_i64(r, ROOM_EVENT_NCOLS + 2);
 		e->lost = db_bool(r, ROOM_EVENT_NCOLS + 3);
-		add_event(a, &m->tl, &m->ntl, e);
+		add_event(r->a, &m->tl, &m->ntl, e);
 	}
-	for (i = 0; i < n; i++)
-		if (rooms[i].ntl > 1)
-			qsort(rooms[i].tl, rooms[i].ntl, sizeof *rooms[i].tl, newest_first);
+	for (i = 0; i < l->n; i++)
+		if (l->rooms[i].ntl > 1)
+			qsort(l->rooms[i].tl, l->rooms[i].ntl, sizeof *l->rooms[i].tl, newest_first);
 }
 
 static void
-take_states(struct arena *a, struct rows *r, struct sync_room *rooms, size_t n, bool members)
+take_states(struct load *l, struct rows *r, bool members)
 {
 	while (db_next(r)) {
-		struct sync_room *m = room_find(rooms, n, db_i64(r, ROOM_EVENT_NCOLS));
+		struct sync_room *m = room_find(l->rooms, l->n, db_i64(r, ROOM_EVENT_NCOLS));
 
 		if (m && members)
-			add_state(a, &m->members, &m->nmembers, r);
+			add_state(l, &m->members, &m->nmembers, r);
 		else if (m)
-			add_state(a, &m->delta, &m->ndelta, r);
+			add_state(l, &m->delta, &m->ndelta, r);
 	}
 }
 
@@ -267,17 +279,41 @@ load_take(struct ctx *cx, struct load *l)
 	if (l->n == 0)
 		return;
 	take_rooms(l);
-	take_timeline(cx->a, &l->tl, l->rooms, l->n);
+	take_timeline(l, &l->tl);
 	for (i = 0; i < l->n; i++)
 		l->rooms[i].whole = (int64_t)l->rooms[i].ntl < l->rooms[i].lim;
-	take_states(cx->a, &l->delta, l->rooms, l->n, false);
-	take_states(cx->a, &l->members, l->rooms, l->n, true);
+	take_states(l, &l->delta, false);
+	take_states(l, &l->members, true);
 	while (db_next(&l->heroes)) {
 		struct sync_room *m = room_find(l->rooms, l->n, db_i64(&l->heroes, ROOM_EVENT_NCOLS));
 
 		if (m)
-			add_event(cx->a, &m->heroes, &m->nheroes, take_event(cx->a, &l->heroes));
+			add_event(cx->a, &m->heroes, &m->nheroes, take_event(l, &l->heroes));
 	}
+}
+
+/* Most events have the sender of the one before them. */
+enum err
+load_names(struct ctx *cx, struct load *l)
+{
+	int64_t *nids = arena_alloc(cx->a, (l->nunnamed + 1) * sizeof *nids);
+	const char **texts;
+	size_t n = 0, at = 0;
+	enum err e;
+
+	for (size_t i = 0; i < l->nunnamed; i++)
+		if (n == 0 || nids[n - 1] != l->unnamed[i]->ev.sender_nid)
+			nids[n++] = l->unnamed[i]->ev.sender_nid;
+	texts = arena_calloc(cx->a, n + 1, sizeof *texts);
+	if ((e = name_texts(cx, nids, n, texts)) != M_OK)
+		return e;
+	for (size_t i = 0; i < l->nunnamed; i++) {
+		at += nids[at] != l->unnamed[i]->ev.sender_nid;
+		room_event_name(&l->unnamed[i]->ev, texts[at]);
+	}
+	l->nunnamed = 0;
+	l->unnamed = NULL;
+	return M_OK;
 }
 
 enum err
@@ -290,24 +326,24 @@ load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n)
 	for (k = 0; k < n; k++)
 		had[k] = some[k]->ntl;
 	e = db_query(cx, &r, &sync_timeline_below, COLUMN(cx->a, n, some[i]->nid), COLUMN(cx->a, n, some[i]->lo),
-	    COLUMN(cx->a, n, some[i]->tl[some[i]->ntl - 1]->ev.room_pos), COLUMN(cx->a, n, SCAN_STEP));
+	    COLUMN(cx->a, n, some[i]->tl[some[i]->ntl - 1]->ev.room_pos), COLUMN(cx->a, n, SCAN_STEP), P_BOOL(l->pdus));
 	if (e != M_OK)
 		return e;
-	take_timeline(cx->a, &r, l->rooms, l->n);
+	take_timeline(l, &r);
 	for (k = 0; k < n; k++)
 		some[k]->whole = some[k]->ntl - had[k] < SCAN_STEP;
-	return M_OK;
+	return load_names(cx, l);
 }
 
 /* ---- state at a version, of jobs */
 
 void
-load_full_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n, bool lazy)
+load_full_queue(struct ctx *cx, const struct load *l, struct rows *r, struct sync_job **jobs, size_t n, bool lazy)
 {
 	*r = (struct rows){ 0 };
 	if (n > 0)
 		db_queue(cx, r, DB_ANY, lazy ? &sync_full_lazy : &sync_full, COLUMN(cx->a, n, (int64_t)i),
-		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs), COLUMN(cx->a, n, jobs[i]->v1));
+		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs), COLUMN(cx->a, n, jobs[i]->v1), P_BOOL(l->pdus));
 }
 
 void
@@ -319,28 +355,75 @@ load_stripped_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size
 }
 
 void
-load_jobs_take(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n)
+load_jobs_take(struct load *l, struct rows *r, struct sync_job **jobs, size_t n)
 {
 	while (n > 0 && db_next(r)) {
 		struct sync_job *j = jobs[db_i64(r, ROOM_EVENT_NCOLS)];
 
-		add_event(cx->a, &j->state, &j->nstate, take_event(cx->a, r));
+		add_event(r->a, &j->state, &j->nstate, take_event(l, r));
 		j->state[j->nstate - 1]->late = db_bool(r, ROOM_EVENT_NCOLS + 1);
 	}
 }
 
 void
-load_members_queue(struct ctx *cx, struct rows *r, const struct member_at *v, size_t n)
+load_members_queue(struct ctx *cx, const struct load *l, struct rows *r, const struct member_at *v, size_t n)
 {
 	*r = (struct rows){ 0 };
 	if (n > 0)
 		db_queue(cx, r, DB_ANY, &sync_members_at, COLUMN(cx->a, n, v[i].room), COLUMN(cx->a, n, v[i].usr),
-		    COLUMN(cx->a, n, v[i].ver));
+		    COLUMN(cx->a, n, v[i].ver), P_BOOL(l->pdus));
 }
 
 void
-load_members_take(struct ctx *cx, struct rows *r, struct load *l)
+load_members_take(struct load *l, struct rows *r)
 {
 	if (r->res)
-		take_states(cx->a, r, l->rooms, l->n, true);
+		take_states(l, r, true);
+}
+
+/* ---- what the bare rows leave out */
+
+static int
+by_nid(const void *a, const void *b)
+{
+	const struct sync_event *x = *(struct sync_event *const *)a, *y = *(struct sync_event *const *)b;
+
+	return (x->ev.nid > y->ev.nid) - (x->ev.nid < y->ev.nid);
+}
+
+static struct sync_event *
+event_find(struct sync_event **v, size_t n, int64_t nid)
+{
+	struct sync_event key = { .ev = { .nid = nid } }, *k = &key, **found = n > 0 ? bsearch(&k, v, n, sizeof *v, by_nid) : NULL;
+
+	return found ? *found : NULL;
+}
+
+void
+load_rest_queue(struct ctx *cx, struct load_rest *l, int64_t device)
+{
+	l->txn = l->relation = (struct rows){ 0 };
+	if (l->nown > 0)
+		db_queue(cx, &l->txn, DB_ANY, &sync_txns, COLUMN(cx->a, l->nown, l->own[i]->ev.nid), P_I64(device));
+	if (l->nshown > 0)
+		db_queue(cx, &l->relation, DB_ANY, &sync_related, COLUMN(cx->a, l->nshown, l->shown[i]->ev.nid));
+}
+
+void
+load_rest_take(struct load_rest *l, int64_t device)
+{
+	struct sync_event *e;
+
+	if (l->txn.n > 0)
+		qsort(l->own, l->nown, sizeof *l->own, by_nid);
+	if (l->relation.n > 0)
+		qsort(l->shown, l->nshown, sizeof *l->shown, by_nid);
+	while (l->txn.res && db_next(&l->txn))
+		if ((e = event_find(l->own, l->nown, db_i64(&l->txn, 0))) != NULL) {
+			e->txn_device = device;
+			e->txn_id = db_text(&l->txn, 1);
+		}
+	while (l->relation.res && db_next(&l->relation))
+		if ((e = event_find(l->shown, l->nshown, db_i64(&l->relation, 0))) != NULL)
+			e->ev.related = true;
 }

@@ -1,29 +1,49 @@
 /*
  * core/sync/piece.c - the jobs of a request alone, loaded and written out.
  *
- * Rooms go through in pieces, of PIECE rooms or about PIECE_EVENTS events, each with
- * memory of its own, so that a client of 5,000 rooms, or of fifty with ten thousand
- * members, costs a worker no more than its answer and one piece.
+ * Rooms go through in pieces of PIECE rooms, each with memory of its own. A piece is loaded twice: first what is new, from which the
+ * timelines are picked, then the state that they begin with and what else depends on them. A few pieces are under
+ * way at once, so that PostgreSQL reads the next ones while this process writes one out:
+ *
+ *	started: first load		picked: second load		written
+ *
+ * All that are under way have about PIECE_EVENTS events at most (one room may have more), so a client of 5,000 rooms, or of fifty with
+ * ten thousand members, costs a worker no more than its answer and those.
  */
 #include "core/room/erased.h"
 #include "core/room/relation.h"
 #include "core/sync/impl.h"
 
 #define PIECE 50
+#define PIECES 3
 #define PIECE_EVENTS 20000
 #define LIM_FILTERED 50		/* events looked at first when some may be hidden */
 
 struct piece {
-	struct sync_run *run;	/* with the piece's memory */
+	struct ctx cx;		/* with the piece's memory */
+	struct sync_run run;	/* with this ctx */
 	struct sync_req *q;
 	struct sync_job *jobs;
 	size_t n;
+	int64_t weight;
+	uint64_t sent;		/* its last load: db_await() */
+	/* the first load */
+	struct sync_room *rooms;
 	struct load l;
 	struct live_load live;
 	struct unread_load unread;
-	struct sync_room *rooms;
-	struct sync_job **some;	/* scratch: n jobs */
+	struct visibility *vis;
+	int64_t *users;		/* whose: the reader, nvis times */
+	size_t nvis;
+	struct rows rvis;
+	/* the second */
+	struct sync_job **some, **full, **stripped;	/* some: scratch; each has room for all jobs */
+	size_t nfull, nstripped;
+	struct rows rfull, rstripped, rmembers;
+	struct load_rest rest;
 };
+
+/* ---- the first load */
 
 static bool
 has_timeline(const struct sync_job *j)
@@ -71,41 +91,59 @@ by_nid(const void *a, const void *b)
 	return (x->nid > y->nid) - (x->nid < y->nid);
 }
 
-static enum err
-piece_load(struct piece *p)
+/* Is what the reader may see of the room another thing than all of it? */
+static bool
+asks_visibility(const struct sync_req *q, const struct sync_job *j)
 {
-	struct ctx *cx = p->run->cx;
-	struct sync_req *q = p->q;
-	int64_t *users = arena_alloc(cx->a, p->n * sizeof *users), *vrooms = arena_alloc(cx->a, p->n * sizeof *vrooms);
-	struct visibility *vis = arena_alloc(cx->a, p->n * sizeof *vis);
-	struct rows rvis = { 0 };
-	size_t i, nvis = 0;
-	enum err e;
+	return has_timeline(j) && (j->fresh || q->w->kind == SYNC_PEEK || j->section == SECT_LEAVE);
+}
 
+static void
+piece_start(struct piece *p)
+{
+	struct arena *a = p->cx.a;
+	struct sync_req *q = p->q;
+	int64_t *vrooms = arena_calloc(a, p->n, sizeof *vrooms);
+	size_t i;
+
+	p->rooms = arena_calloc(a, p->n, sizeof *p->rooms);
+	p->some = arena_calloc(a, p->n, sizeof *p->some);
+	p->vis = arena_calloc(a, p->n, sizeof *p->vis);
+	p->users = arena_calloc(a, p->n, sizeof *p->users);
 	for (i = 0; i < p->n; i++) {
 		want_room(q, &p->jobs[i], &p->rooms[i]);
-		if (has_timeline(&p->jobs[i]) && (p->jobs[i].fresh || q->w->kind == SYNC_PEEK || p->jobs[i].section == SECT_LEAVE)) {
-			p->some[nvis] = &p->jobs[i];
-			users[nvis] = q->w->user_nid;
-			vrooms[nvis++] = p->jobs[i].room_nid;
+		if (asks_visibility(q, &p->jobs[i])) {
+			p->users[p->nvis] = q->w->user_nid;
+			vrooms[p->nvis++] = p->jobs[i].room_nid;
 		}
 	}
 	qsort(p->rooms, p->n, sizeof *p->rooms, by_nid);
-	load_queue(cx, &p->l, p->rooms, p->n);
-	live_queue(cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
-	counts_piece_queue(p->run, &p->unread, q, p->jobs, p->n);
-	if (nvis > 0)
-		visibility_queue(cx, &rvis, users, vrooms, nvis);
-	if ((e = db_run(cx)) != M_OK)
+	load_queue(&p->cx, &p->l, p->rooms, p->n, true, q->f->federation);
+	live_queue(&p->cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
+	counts_piece_queue(&p->run, &p->unread, q, p->jobs, p->n);
+	if (p->nvis > 0)
+		visibility_queue(&p->cx, &p->rvis, p->users, vrooms, p->nvis);
+	p->sent = db_start(&p->cx);
+}
+
+static enum err
+piece_take(struct piece *p)
+{
+	struct ctx *cx = &p->cx;
+	size_t i, n = 0;
+	enum err e;
+
+	if ((e = db_await(cx, p->sent)) != M_OK)
 		return e;
 	load_take(cx, &p->l);
 	live_take(cx, &p->live, p->rooms, p->n);
 	unread_take(cx, &p->unread);
-	if (nvis > 0)
-		visibility_take(cx, &rvis, users, nvis, vis);
-	for (i = 0; i < nvis; i++)
-		p->some[i]->vis = &vis[i];
-	return M_OK;
+	if (p->nvis > 0)
+		visibility_take(cx, &p->rvis, p->users, p->nvis, p->vis);
+	for (i = 0; i < p->n; i++)
+		if (asks_visibility(p->q, &p->jobs[i]))
+			p->jobs[i].vis = &p->vis[n++];
+	return load_names(cx, &p->l);
 }
 
 /* Finds each job's room; those that are gone or that the filter does not want drop out. */
@@ -133,7 +171,7 @@ piece_join(struct piece *p)
 static enum err
 piece_timelines(struct piece *p)
 {
-	struct ctx *cx = p->run->cx;
+	struct ctx *cx = &p->cx;
 	struct sync_room **older = arena_alloc(cx->a, (p->n + 1) * sizeof *older);
 	size_t i, n;
 	enum err e;
@@ -183,38 +221,86 @@ lazy_members(const struct piece *p, struct member_at *v)
 	return n;
 }
 
-/* The second load: full state at the versions that the timelines begin with, members, invitations. */
+/* What users who wished to be forgotten said before the reader came (erased.h). */
 static enum err
+piece_erased(struct piece *p)
+{
+	struct erased_ask *v;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < p->n; i++)
+		n += p->jobs[i].vis ? p->jobs[i].nshown : 0;
+	v = arena_alloc(p->cx.a, (n + 1) * sizeof *v);
+	for (i = n = 0; i < p->n; i++)
+		for (k = 0; p->jobs[i].vis && k < p->jobs[i].nshown; k++)
+			v[n++] = (struct erased_ask){ &p->jobs[i].shown[k]->ev, p->jobs[i].vis, p->jobs[i].room->rv };
+	return erased_hide(&p->cx, v, n);
+}
+
+/* ---- the second load */
+
+/* Of the events of timelines: whose transaction ids are asked for, and to which others may relate that are bundled with them. */
+static void
+piece_rest(struct piece *p)
+{
+	struct load_rest *r = &p->rest;
+	size_t i, k, n = 0;
+
+	for (i = 0; i < p->n; i++)
+		n += p->jobs[i].room->ntl + p->jobs[i].nshown;
+	r->own = arena_calloc(p->cx.a, n + 1, sizeof *r->own);
+	r->shown = arena_calloc(p->cx.a, n + 1, sizeof *r->shown);
+	for (i = 0; i < p->n; i++) {
+		const struct sync_job *j = &p->jobs[i];
+
+		for (k = 0; k < j->room->ntl; k++)
+			if (j->room->tl[k]->ev.sender_nid == p->q->w->user_nid)
+				r->own[r->nown++] = j->room->tl[k];
+		for (k = 0; (j->limited || j->full) && k < j->nshown; k++)
+			if (!j->shown[k]->ev.state_key)
+				r->shown[r->nshown++] = j->shown[k];
+	}
+	load_rest_queue(&p->cx, r, p->q->w->device);
+}
+
+/* Full state at the versions that the timelines begin with, members, invitations, and what the timelines' events lack. */
+static void
 piece_complete(struct piece *p)
 {
-	struct ctx *cx = p->run->cx;
-	struct sync_job **full = arena_alloc(cx->a, (p->n + 1) * sizeof *full), **inv = arena_alloc(cx->a, (p->n + 1) * sizeof *inv);
+	struct ctx *cx = &p->cx;
 	struct member_at *at = arena_alloc(cx->a, p->n * (FILTER_LIMIT_MAX + 1) * sizeof *at + 1);
 	bool lazy = p->q->f->state.lazy_members;
-	struct rows rfull, rinv, rmem;
-	size_t i, nfull = 0, ninv = 0, nat;
-	enum err e;
+	size_t i;
 
+	p->full = arena_calloc(cx->a, p->n + 1, sizeof *p->full);
+	p->stripped = arena_calloc(cx->a, p->n + 1, sizeof *p->stripped);
 	for (i = 0; i < p->n; i++) {
 		struct sync_job *j = &p->jobs[i];
 
 		if (has_timeline(j) && j->full)
-			full[nfull++] = j;
+			p->full[p->nfull++] = j;
 		else if (!has_timeline(j) && (!j->member->stripped || p->q->w->kind != 0) && j->member->event)
-			inv[ninv++] = j;
+			p->stripped[p->nstripped++] = j;
 	}
-	nat = lazy ? lazy_members(p, at) : 0;
-	if (nfull + ninv + nat == 0)
-		return M_OK;
-	load_full_queue(cx, &rfull, full, nfull, lazy);
-	load_stripped_queue(cx, &rinv, inv, ninv);
-	load_members_queue(cx, &rmem, at, nat);
-	if ((e = db_run(cx)) != M_OK)
+	load_full_queue(cx, &p->l, &p->rfull, p->full, p->nfull, lazy);
+	load_stripped_queue(cx, &p->rstripped, p->stripped, p->nstripped);
+	load_members_queue(cx, &p->l, &p->rmembers, at, lazy ? lazy_members(p, at) : 0);
+	piece_rest(p);
+	p->sent = db_start(cx);
+}
+
+static enum err
+piece_take_rest(struct piece *p)
+{
+	enum err e;
+
+	if ((e = db_await(&p->cx, p->sent)) != M_OK)
 		return e;
-	load_jobs_take(cx, &rfull, full, nfull);
-	load_jobs_take(cx, &rinv, inv, ninv);
-	load_members_take(cx, &rmem, &p->l);
-	return M_OK;
+	load_jobs_take(&p->l, &p->rfull, p->full, p->nfull);
+	load_jobs_take(&p->l, &p->rstripped, p->stripped, p->nstripped);
+	load_members_take(&p->l, &p->rmembers);
+	load_rest_take(&p->rest, p->q->w->device);
+	return load_names(&p->cx, &p->l);
 }
 
 /* What is bundled with the events of timelines that are limited or new to the client ("Aggregations of child events"). */
@@ -227,78 +313,122 @@ piece_bundle(struct piece *p)
 
 	for (i = 0; i < p->n; i++)
 		n += p->jobs[i].nshown;
-	v = arena_alloc(p->run->cx->a, (n + 1) * sizeof *v);
+	v = arena_alloc(p->cx.a, (n + 1) * sizeof *v);
 	for (i = n = 0; i < p->n; i++) {
 		const struct sync_job *j = &p->jobs[i];
 
 		for (k = 0; (j->limited || j->full) && k < j->nshown; k++)
 			v[n++] = (struct relation_ask){ &j->shown[k]->ev, j->room->top, j->vis, NULL, j->room->rv };
 	}
-	return relation_bundle(p->run->cx, p->q->w->user_nid, &ignored, v, n);
+	return relation_bundle(&p->cx, p->q->w->user_nid, &ignored, v, n);
 }
 
-/* What users who wished to be forgotten said before the reader came (erased.h). */
-static enum err
-piece_erased(struct piece *p)
-{
-	struct erased_ask *v;
-	size_t i, k, n = 0;
-
-	for (i = 0; i < p->n; i++)
-		n += p->jobs[i].vis ? p->jobs[i].nshown : 0;
-	v = arena_alloc(p->run->cx->a, (n + 1) * sizeof *v);
-	for (i = n = 0; i < p->n; i++)
-		for (k = 0; p->jobs[i].vis && k < p->jobs[i].nshown; k++)
-			v[n++] = (struct erased_ask){ &p->jobs[i].shown[k]->ev, p->jobs[i].vis, p->jobs[i].room->rv };
-	return erased_hide(p->run->cx, v, n);
-}
+/* ---- all of them */
 
 static enum err
-piece_run(struct piece *p)
+piece_pick(struct piece *p)
 {
-	struct ctx *cx = p->run->cx;
-	size_t i;
 	enum err e;
 
-	p->rooms = arena_calloc(cx->a, p->n, sizeof *p->rooms);
-	p->some = arena_calloc(cx->a, p->n, sizeof *p->some);
-	if ((e = piece_load(p)) != M_OK)
+	if ((e = piece_take(p)) != M_OK)
 		return e;
 	piece_join(p);
-	if ((e = piece_timelines(p)) != M_OK || (e = piece_erased(p)) != M_OK || (e = piece_bundle(p)) != M_OK || (e = piece_complete(p)) != M_OK)
+	if ((e = piece_timelines(p)) != M_OK || (e = piece_erased(p)) != M_OK)
 		return e;
-	for (i = 0; i < p->n; i++)
-		answer_job(p->run, cx->a, p->q, &p->jobs[i]);
+	piece_complete(p);
 	return M_OK;
 }
 
-static size_t
-piece_size(const struct sync_req *q, size_t from)
+static enum err
+piece_write(struct piece *p)
 {
-	int64_t weight = q->jobs[from].weight;
-	size_t n = 1;
+	size_t i;
+	enum err e;
 
-	while (from + n < q->njobs && n < PIECE && weight + q->jobs[from + n].weight <= PIECE_EVENTS)
-		weight += q->jobs[from + n++].weight;
+	if ((e = piece_take_rest(p)) != M_OK || (e = piece_bundle(p)) != M_OK)
+		return e;
+	for (i = 0; i < p->n; i++) {
+		answer_job(&p->run, p->cx.a, p->q, &p->jobs[i]);
+		db_turn(&p->cx);
+	}
+	return M_OK;
+}
+
+/* How many jobs are the next piece, and their weight, which is at most max unless it is a single job. */
+static size_t
+piece_size(const struct sync_req *q, size_t from, int64_t max, int64_t *weight)
+{
+	size_t n = 0;
+
+	for (*weight = 0; from + n < q->njobs && n < PIECE && (n == 0 || *weight + q->jobs[from + n].weight <= max); n++)
+		*weight += q->jobs[from + n].weight;
 	return n;
 }
 
+/* The pieces that are under way, the oldest first. */
+struct pieces {
+	struct piece *v[PIECES];
+	size_t n, picked;	/* started, and of these picked */
+	size_t next;		/* the next job */
+	int64_t weight;
+};
+
+/* Starts the next pieces, as long as there is room for them. */
+static void
+pieces_start(struct pieces *ps, struct sync_run *run, struct sync_req *q)
+{
+	while (ps->n < PIECES && ps->next < q->njobs) {
+		struct piece *p;
+		int64_t weight;
+		size_t n = piece_size(q, ps->next, PIECE_EVENTS / PIECES, &weight);
+		struct arena *a;
+
+		if (ps->n > 0 && ps->weight + weight > PIECE_EVENTS)
+			return;
+		a = arena_new();
+		p = arena_zalloc(a, sizeof *p);
+		*p = (struct piece){ .cx = *run->cx, .run = *run, .q = q, .jobs = q->jobs + ps->next, .n = n, .weight = weight };
+		p->cx.a = a;
+		p->run.cx = &p->cx;
+		piece_start(p);
+		ps->v[ps->n++] = p;
+		ps->weight += weight;
+		ps->next += n;
+	}
+}
+
+static void
+pieces_drop(struct pieces *ps)
+{
+	struct piece *p = ps->v[0];
+
+	ps->weight -= p->weight;
+	ps->n--;
+	ps->picked -= ps->picked > 0;
+	memmove(ps->v, ps->v + 1, ps->n * sizeof *ps->v);
+	arena_free(p->cx.a);
+}
+
+/*
+ * One piece is written while the second load of the next and the first of the one after it are under way.
+ */
 enum err
 pieces_run(struct sync_run *run, struct sync_req *q)
 {
-	size_t i, n;
+	struct pieces ps = { 0 };
 	enum err e = M_OK;
 
-	for (i = 0; i < q->njobs && e == M_OK; i += n) {
-		struct ctx cx = *run->cx;
-		struct sync_run part = *run;
-		struct piece p = { .run = &part, .q = q, .jobs = q->jobs + i };
-
-		p.n = n = piece_size(q, i);
-		cx.a = arena_new();
-		part.cx = &cx;
-		e = piece_run(&p);
-		arena_free(cx.a);
+	for (pieces_start(&ps, run, q); ps.n > 0 && e == M_OK; pieces_start(&ps, run, q)) {
+		if (ps.picked < ps.n && (e = piece_pick(ps.v[ps.picked++])) != M_OK)
+			break;
+		if (ps.picked == 1 && ps.n > 1)
+			continue;
+		if ((e = piece_write(ps.v[0])) == M_OK)
+			pieces_drop(&ps);
 	}
+	if (e != M_OK)
+		db_disown(run->cx);
+	while (ps.n > 0)
+		pieces_drop(&ps);
 	return e;
 }

@@ -507,3 +507,102 @@ Test(db, large_batches_do_not_block, .init = setup)
 	}
 	free(text);
 }
+
+/* ---- side by side */
+
+Test(db, batches_side_by_side_come_in_order, .init = setup)
+{
+	struct rows a, b, c;
+	uint64_t first, second;
+
+	OK(db_query(cx, &a, &t_series, P_I64(1)));
+	db_stats_reset(cx->db);
+	db_begin(cx, TX_RO);
+	db_queue(cx, &a, DB_ANY, &t_series, P_I64(3));
+	first = db_start(cx);
+	db_queue(cx, &b, DB_ANY, &t_series, P_I64(20000));
+	second = db_start(cx);
+	cr_assert_eq(db_start(cx), second, "nothing queued, nothing sent");
+	OK(db_await(cx, first));
+	cr_assert_eq(a.n, 3);
+	/* what runs in between waits for all that was sent before it */
+	OK(db_query(cx, &c, &t_series, P_I64(2)));
+	cr_assert_eq(b.n, 20000);
+	cr_assert_eq(c.n, 2);
+	OK(db_await(cx, second));
+	OK(db_await(cx, first));
+	OK(db_commit(cx));
+	cr_assert_eq(db_stats(cx->db).trips, 3);
+}
+
+/* The server stops when the socket is full, unless somebody takes in what comes. */
+Test(db, a_turn_takes_in_what_has_come, .init = setup)
+{
+	struct rows r = { 0 };
+	uint64_t sent;
+
+	db_begin(cx, TX_RO);
+	db_queue(cx, &r, DB_ONE, &t_big, P_I64(8000000), P_TEXT(""));
+	sent = db_start(cx);
+	cr_assert(EVENTUALLY((db_turn(cx), r.n == 1)));
+	OK(db_await(cx, sent));
+	cr_assert_eq(strlen(db_text(&r, 0)), 8000000);
+	OK(db_commit(cx));
+}
+
+Test(db, a_fault_side_by_side_ends_the_transaction, .init = setup)
+{
+	struct rows a, b;
+	uint64_t first, second;
+
+	db_begin(cx, TX_RO);
+	db_queue(cx, &a, DB_ANY, &t_divide, P_I64(0));
+	first = db_start(cx);
+	db_queue(cx, &b, DB_ANY, &t_series, P_I64(1));
+	second = db_start(cx);
+	cr_assert_eq(db_await(cx, first), M_UNKNOWN);
+	cr_assert_eq(db_await(cx, second), M_UNKNOWN);
+	cr_assert_eq(b.n, 0);
+	cr_assert_eq(db_query(cx, &b, &t_series, P_I64(1)), M_UNKNOWN);
+	db_rollback(cx);
+	OK(db_row(cx, &b, &t_series, P_I64(1)));
+}
+
+Test(db, lost_side_by_side_is_unavailable, .init = setup)
+{
+	struct rows r;
+	uint64_t sent;
+
+	db_begin(cx, TX_RO);
+	OK(db_row(cx, &r, &t_series, P_I64(1)));
+	db_queue(cx, &r, DB_ANY, &t_sleep, P_DOUBLE(60));
+	sent = db_start(cx);
+	cr_assert(EVENTUALLY(sql_int("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%pg_sleep%%' AND wait_event = 'PgSleep'"
+	    " AND datname = current_database()") == 1));
+	terminate(cx);
+	cr_assert_eq(db_await(cx, sent), E_UNAVAILABLE);
+	cr_assert_eq(db_await(cx, sent), E_UNAVAILABLE);
+	db_queue(cx, &r, DB_ANY, &t_series, P_I64(1));
+	cr_assert_eq(db_await(cx, db_start(cx)), E_UNAVAILABLE, "not half of it on a new connection");
+	db_rollback(cx);
+	OK(db_row(cx, &r, &t_series, P_I64(1)));
+}
+
+/* The memory in which results were to live goes before they come. */
+Test(db, what_was_disowned_goes_nowhere, .init = setup)
+{
+	struct ctx part = *cx;
+	struct rows *r, after;
+
+	part.a = arena_new();
+	r = arena_zalloc(part.a, sizeof *r);
+	db_begin(cx, TX_RO);
+	db_queue(&part, r, DB_ANY, &t_series, P_I64(50000));
+	db_queue(&part, r, DB_ANY, &t_divide, P_I64(0));
+	db_start(&part);
+	db_disown(cx);
+	arena_free(part.a);
+	db_rollback(cx);
+	OK(db_row(cx, &after, &t_series, P_I64(1)));
+	cr_assert_eq(after.n, 1);
+}
