@@ -10,10 +10,11 @@
 
 #define WEIGHT 50		/* events of a room beside its members, roughly */
 
+/* What is needed of some memberships only is asked only for them. */
 #define MEMBER_COLS									\
 	"m.room, m.membership, m.event, m.room_pos, m.pos, m.sender, m.joined_pos, m.stripped, m.oob_pdu, m.forgotten,"	\
-	" (SELECT body FROM name WHERE nid = m.sender), (SELECT joined FROM room WHERE nid = m.room),"	\
-	" (SELECT pos FROM event WHERE nid = m.event),"	\
+	" CASE WHEN m.membership = 1 THEN (SELECT body FROM name WHERE nid = m.sender) END,"	\
+	" (SELECT joined FROM room WHERE nid = m.room), CASE WHEN m.forgotten THEN (SELECT pos FROM event WHERE nid = m.event) END,"	\
 	" CASE WHEN m.membership = 1 THEN (SELECT content FROM account_data WHERE usr = $1 AND room = 0"	\
 	"	AND type = 'm.invite_permission_config') END"			\
 	" FROM local_member m WHERE m.usr = $1"
