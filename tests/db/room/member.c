@@ -224,7 +224,7 @@ Test(room_member, a_join_holds_the_profile)
 Test(room_member, a_put_carries_the_profile)
 {
 	struct ctx *a = user("alice"), *b = user("bob");
-	const char *room = make_room(a, PUBLIC), *id;
+	const char *room = make_room(a, PUBLIC), *id = NULL;
 #define SAYS(text) cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE id = '%s' AND content = '%s'", id, text), 1)
 
 	sql("INSERT INTO profile (usr, key, value) VALUES (%lld, 'displayname', '\"Bob\"')", (long long)b->user_nid);

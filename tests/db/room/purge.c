@@ -45,7 +45,7 @@ relate(struct ctx *cx, const char *room, const char *rel_type, const char *targe
 {
 	struct json *content = parse(cx, arena_printf(cx->a,
 	    "{\"body\":\"%s\",\"m.relates_to\":{\"rel_type\":\"%s\",\"event_id\":\"%s\"}}", body, rel_type, target));
-	const char *id;
+	const char *id = NULL;
 
 	OK(cx, TX_RW, room_send(cx, room, "m.room.message", content, &none, &id));
 	return id;

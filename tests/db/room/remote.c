@@ -334,7 +334,7 @@ struct received
 deliver(struct ctx *cx, struct remote *rm, const char *name)
 {
 	struct incoming in = wire(cx, rm, remote_at(rm, name));
-	struct received out;
+	struct received out = { 0 };
 
 	OK(cx, TX_RW, receive_one(cx, rm, &in, NULL, &out));
 	return out;
@@ -343,12 +343,13 @@ deliver(struct ctx *cx, struct remote *rm, const char *name)
 void
 deliver_all(struct ctx *cx, struct remote *rm, const char *names)
 {
-	char *rest = strdup(names), *word;
+	char *copy = strdup(names), *rest = copy, *word;
 
 	while ((word = strsep(&rest, " "))) {
 		struct received r = deliver(cx, rm, word);
 		cr_assert_eq(r.is, RECEIVED, "%s: %d %s", word, r.is, r.why);
 	}
+	free(copy);
 }
 
 struct received
@@ -356,7 +357,7 @@ deliver_over_hole(struct ctx *cx, struct remote *rm, const char *name)
 {
 	struct incoming in = wire(cx, rm, remote_at(rm, name));
 	struct import im = { 0 };
-	struct received out;
+	struct received out = { 0 };
 
 	tell_state(cx, rm, remote_at(rm, name), &im);
 	OK(cx, TX_RW, receive_one(cx, rm, &in, &im, &out));
@@ -379,7 +380,7 @@ size_t
 fill_hole(struct ctx *cx, struct remote *rm, const char *top, const char *names)
 {
 	int64_t top_pos = sql_int("SELECT room_pos FROM event WHERE id = '%s'", remote_id(rm, top));
-	size_t at[REMOTE_MAX], n = words(rm, names, at), placed;
+	size_t at[REMOTE_MAX], n = words(rm, names, at), placed = 0;
 	struct incoming *in = arena_alloc(cx->a, (n + 1) * sizeof *in);
 
 	for (size_t i = 0; i < n; i++)
