@@ -7,7 +7,8 @@
 #include "core/base/failpoint.h"
 #include "core/base/sorted.h"
 #include "core/db/db.h"
-#include "core/push/counts.h"
+#include "core/push/counts_impl.h"
+#include "core/room/member.h"
 #include "core/room/names.h"
 #include "core/sync/token.h"
 
@@ -37,6 +38,13 @@ STMT(feed_with_pusher, "SELECT DISTINCT usr FROM pusher WHERE usr = ANY($1) ORDE
 STMT(feed_readers,
     "SELECT DISTINCT r.usr FROM (SELECT usr FROM receipt WHERE pos >= $1 UNION ALL SELECT usr FROM receipt WHERE pos = ANY($2)) r"
     " WHERE (SELECT true FROM pusher p WHERE p.usr = r.usr LIMIT 1)");
+/* Invitations to rooms that this server is not in: their event is no row of its own, they are what the user is to the room. */
+STMT(feed_invitations,
+    "SELECT m.pos, m.usr, m.room, (SELECT id FROM room WHERE nid = m.room), (SELECT body FROM name WHERE nid = m.sender),"
+    " (SELECT content FROM account_data WHERE usr = m.usr AND room = 0 AND type = 'm.invite_permission_config')"
+    " FROM (SELECT * FROM local_member WHERE pos >= $1 UNION ALL SELECT * FROM local_member WHERE pos = ANY($2)) m"
+    " WHERE m.membership = 1 AND m.event IS NULL AND m.oob_pdu IS NOT NULL AND m.sender IS NOT NULL AND NOT m.forgotten"
+    " AND (SELECT true FROM pusher p WHERE p.usr = m.usr LIMIT 1)");
 STMT(feed_count, "SELECT count(DISTINCT usr) FROM pusher");
 /*
  * Whoever has a back-off keeps it. Rows of pushers that go at this moment are passed over; those that
@@ -76,6 +84,7 @@ struct look {
 	size_t npeople;
 	int64_t *badges;
 	size_t nbadges;
+	struct rows invitations;
 	struct {
 		int64_t *usr, *event, *room, *pos, *highlight;
 		const char **sound;
@@ -202,8 +211,10 @@ load_users(struct look *l)
 		return e;
 	db_queue(cx, &members, DB_ANY, &feed_members, P_I64S(l->rooms, l->nrooms), P_I64(count));
 	db_queue(cx, &people, DB_ANY, &feed_with_pusher, P_I64S(l->people, l->npeople));
-	if (!l->full)
+	if (!l->full) {
 		db_queue(cx, &readers, DB_ANY, &feed_readers, P_POSITION(&l->since));
+		db_queue(cx, &l->invitations, DB_ANY, &feed_invitations, P_POSITION(&l->since));
+	}
 	if ((e = db_run(cx)) != M_OK)
 		return e;
 	l->room_of = arena_calloc(cx->a, (size_t)members.n + 1, sizeof *l->room_of);
@@ -310,6 +321,43 @@ judge(struct look *l)
 	return M_OK;
 }
 
+/* One after the other, in memory of its own: there are few, and each may have long rules. */
+static enum err
+judge_invitation(struct look *l, const struct rows *r)
+{
+	const struct feed_event ev = { .pos = db_i64(r, 0), .room = db_i64(r, 2) };
+	int64_t usr = db_i64(r, 1);
+	struct ctx cx = *l->cx;
+	struct push_reader reader = { 0 };
+	struct push_result said = { 0 };
+	struct rows who;
+	enum err e;
+
+	cx.a = arena_new();
+	push_readers_queue(&cx, &who, &usr, 1);
+	if ((e = db_run(&cx)) == M_OK) {
+		push_readers_take_rules(&cx, &who, &usr, 1, &reader);
+		if (reader.user != NULL && !member_blocks_invites(cx.a, db_text(r, 5)))
+			said = push_invitation(cx.a, &reader, db_text(r, 3), db_text(r, 4));
+		if (said.notify)
+			say(l, &ev, usr, &(struct push_verdict){ .notify = true, .highlight = said.highlight, .sound = said.sound });
+	}
+	arena_free(cx.a);
+	return e;
+}
+
+/* With the last piece of a long way: what is told with an earlier one would be told again. */
+static enum err
+judge_invitations(struct look *l)
+{
+	enum err e = M_OK;
+
+	while (e == M_OK && !l->full && l->invitations.res != NULL && db_next(&l->invitations))
+		if (!position_new(&l->until, db_i64(&l->invitations, 0)))
+			e = judge_invitation(l, &l->invitations);
+	return e;
+}
+
 /* ---- writing */
 
 static void
@@ -364,11 +412,11 @@ look(struct look *l, struct feed_look *out)
 		if ((e = load_events(l)) != M_OK)
 			return e;
 		collect(l);
-		if ((e = load_users(l)) != M_OK || (e = judge(l)) != M_OK)
+		if ((e = load_users(l)) != M_OK || (e = judge(l)) != M_OK || (e = judge_invitations(l)) != M_OK)
 			return e;
 	}
 	/* Nothing happened: nothing is written. */
-	if (!l->lost && (l->idle || l->at_pos == 0) && l->nbadges == 0 && cx->now - l->looked_ts < FRESH_MS && cx->now >= l->looked_ts)
+	if (!l->lost && (l->idle || l->at_pos == 0) && l->nbadges == 0 && l->say.n == 0 && cx->now - l->looked_ts < FRESH_MS && cx->now >= l->looked_ts)
 		return M_OK;
 	if (failpoint("push.feed"))
 		return E_UNAVAILABLE;

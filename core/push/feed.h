@@ -8,6 +8,9 @@
  * once cannot be: whoever finds the row of push_feed locked leaves it to the other. A send does nothing for all this, and an
  * event in a room without pushers costs its share of a look: one row read.
  *
+ * An invitation from another server to a room that this one is not in has no event here. It is told of when its row of
+ * local_member (oob_pdu) appears, whoever writes that; in table push its event is 0.
+ *
  * From the same look: whose number of unread messages may have fallen (receipts, own events), so that a badge
  * can be told anew.
  *

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/db/db.h"
+#include "core/event/event.h"
 #include "core/push/counts.h"
 #include "core/push/deliver.h"
 #include "core/push/deliver_impl.h"
@@ -15,14 +16,14 @@
  */
 STMT(tell_drop,
     "WITH w AS MATERIALIZED (SELECT q.pusher, q.nid, q.room, q.highlight OR q.sound IS NOT NULL AS loud, p.failures, p.failing_ts,"
-    "	e.type IS NULL OR e.redacted_by IS NOT NULL OR q.ts < $2"
-    "	OR NOT coalesce(m.membership = 2 OR m.membership = 1 AND e.type = 2 AND e.state_key = p.usr, false)"
+    "	q.ts < $2 OR e.redacted_by IS NOT NULL OR NOT coalesce(CASE WHEN q.event = 0 THEN m.membership = 1 AND m.oob"
+    "		ELSE e.type IS NOT NULL AND (m.membership = 2 OR m.membership = 1 AND e.type = 2 AND e.state_key = p.usr) END, false)"
     "	OR EXISTS (SELECT FROM read_up_to u WHERE u.usr = p.usr AND u.room = q.room AND u.thread IN (0, coalesce(e.thread, -1))"
     "		AND u.room_pos >= e.room_pos)"
     "	OR EXISTS (SELECT FROM account a WHERE a.usr = p.usr AND a.locked) AS dead"
     "	FROM push q JOIN pusher p ON p.nid = q.pusher"
     "	LEFT JOIN LATERAL (SELECT type, state_key, redacted_by, room_pos, thread FROM event WHERE nid = q.event OFFSET 0) e ON true"
-    "	LEFT JOIN LATERAL (SELECT membership FROM local_member WHERE usr = p.usr AND room = q.room OFFSET 0) m ON true"
+    "	LEFT JOIN LATERAL (SELECT membership, oob_pdu IS NOT NULL AS oob FROM local_member WHERE usr = p.usr AND room = q.room OFFSET 0) m ON true"
     "	WHERE q.pusher = ANY($1)),"
     " v AS (SELECT *, count(*) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher) AS waiting,"
     "	max(nid) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher, room, loud) AS newest_here,"
@@ -37,10 +38,11 @@ STMT(tell_ignored,
     " WHERE EXISTS (SELECT FROM push WHERE pusher = p.nid)");
 STMT(tell_drop_ignored,
     "DELETE FROM push d USING unnest($1::bigint[], $2::text[]) k(pusher, body), name n"
-    " WHERE n.body = k.body AND d.pusher = k.pusher AND (SELECT sender FROM event WHERE nid = d.event) = n.nid");
+    " WHERE n.body = k.body AND d.pusher = k.pusher AND n.nid = CASE WHEN d.event <> 0 THEN (SELECT sender FROM event WHERE nid = d.event)"
+    "	ELSE (SELECT m.sender FROM pusher p JOIN local_member m ON m.usr = p.usr WHERE p.nid = d.pusher AND m.room = d.room) END");
 STMT(tell_pushers,
     "SELECT p.nid, p.usr, (SELECT body FROM name WHERE nid = p.usr), p.app_id, p.pushkey, p.updated_ts, p.data, p.gateway, p.gen,"
-    "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound"
+    "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound, q.room"
     " FROM unnest($1::bigint[]) k(nid) JOIN pusher p ON p.nid = k.nid JOIN account a ON a.usr = p.usr"
     " LEFT JOIN LATERAL (SELECT * FROM push WHERE pusher = p.nid ORDER BY nid LIMIT 1) q ON true");
 
@@ -77,9 +79,14 @@ drop_ignored(struct ctx *cx, struct rows *r, int64_t *dropped)
 	return n == 0 ? M_OK : db_exec(cx, dropped, &tell_drop_ignored, P_I64S(pusher, n), P_TEXTS(who, n));
 }
 
+STMT(tell_invitations,
+    "SELECT k.n, m.oob_pdu, m.stripped, m.id, m.version FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n)"
+    " CROSS JOIN LATERAL (SELECT m.oob_pdu, m.stripped, r.id, r.version FROM local_member m JOIN room r ON r.nid = m.room"
+    "	WHERE m.usr = k.usr AND m.room = k.room AND m.membership = 1 AND m.oob_pdu IS NOT NULL OFFSET 0) m");
+
 /* What is loaded beside a struct tell. */
 struct loaded {
-	int64_t usr, event, told;	/* event 0: none; told: the number told last, -1: never */
+	int64_t usr, room, event, told;	/* event 0: none, or an invitation to the room; told: the number told last, -1: never */
 	bool badge;
 };
 
@@ -101,7 +108,7 @@ load_pushers(struct ctx *cx, const int64_t *pushers, size_t n, struct tell *v, s
 		v->what = (struct push_notification){ .app_id = db_text(&r, 3), .pushkey = v->pushkey, .pushkey_ts = v->updated_ts,
 			.data = data, .highlight = db_bool(&r, 16), .sound = db_text(&r, 17) };
 		/* A badge that could not be told for a day is given up like an event. */
-		*l = (struct loaded){ .usr = db_i64(&r, 1), .event = db_i64(&r, 15), .badge = db_bool(&r, 9) && !db_bool(&r, 13),
+		*l = (struct loaded){ .usr = db_i64(&r, 1), .room = db_i64(&r, 18), .event = db_i64(&r, 15), .badge = db_bool(&r, 9) && !db_bool(&r, 13),
 			.told = db_null(&r, 10) ? -1 : db_i64(&r, 10) };
 	}
 	return M_OK;
@@ -178,6 +185,71 @@ load_events(struct ctx *cx, struct tell *v, const struct loaded *l, size_t n)
 	return M_OK;
 }
 
+/* ---- invitations from elsewhere, which have no event here */
+
+/* A string that says something, in the stripped state that came with it. */
+static const char *
+stripped_text(struct arena *a, const struct json *stripped, const char *type, const char *state_key, const char *key)
+{
+	for (size_t i = 0; json_is(stripped, JSON_ARR) && i < stripped->u.arr.n; i++) {
+		const struct json *ev = stripped->u.arr.v[i];
+		const char *ev_key = json_get_esc(a, ev, "state_key"), *s;
+
+		if (!json_str_eq(json_get(ev, "type"), type) || ev_key == NULL || strcmp(ev_key, state_key) != 0)
+			continue;
+		s = json_get_esc(a, json_get(ev, "content"), key);
+		return s != NULL && *s != '\0' ? s : NULL;
+	}
+	return NULL;
+}
+
+static void
+describe_invitation(struct ctx *cx, const struct rows *r, struct push_notification *to)
+{
+	const struct room_version *rv = room_version_get(db_text(r, 4));
+	struct json *pdu = NULL, *stripped = NULL;
+	const char *sender;
+
+	json_parse(cx->a, db_text(r, 1), strlen(db_text(r, 1)), &pdu);
+	if (!db_null(r, 2))
+		json_parse(cx->a, db_text(r, 2), strlen(db_text(r, 2)), &stripped);
+	if (rv == NULL || (sender = json_get_esc(cx->a, pdu, "sender")) == NULL || !json_is(json_get(pdu, "content"), JSON_OBJ))
+		return;
+	to->id = event_id_of(cx->a, rv, pdu);
+	to->type = "m.room.member";
+	to->sender = sender;
+	to->content = json_canonical_str(cx->a, json_get(pdu, "content"), NULL);
+	to->member_event = to->user_is_target = true;
+	to->membership = "invite";
+	to->room_id = db_text(r, 3);
+	to->room_name = stripped_text(cx->a, stripped, "m.room.name", "", "name");
+	to->room_alias = stripped_text(cx->a, stripped, "m.room.canonical_alias", "", "alias");
+	to->sender_name = stripped_text(cx->a, stripped, "m.room.member", sender, "displayname");
+}
+
+static enum err
+load_invitations(struct ctx *cx, struct tell *v, const struct loaded *l, size_t n)
+{
+	int64_t *usr = arena_calloc(cx->a, n + 1, sizeof *usr), *room = arena_calloc(cx->a, n + 1, sizeof *room);
+	size_t *of = arena_calloc(cx->a, n + 1, sizeof *of), k = 0;
+	struct rows r;
+	enum err e;
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].push != 0 && l[i].event == 0) {
+			usr[k] = l[i].usr;
+			room[k] = l[i].room;
+			of[k++] = i;
+		}
+	if (k == 0)
+		return M_OK;
+	if ((e = db_query(cx, &r, &tell_invitations, P_I64S(usr, k), P_I64S(room, k))) != M_OK)
+		return e;
+	while (db_next(&r))
+		describe_invitation(cx, &r, &v[of[db_i64(&r, 0) - 1]].what);
+	return M_OK;
+}
+
 static enum err
 load_badges(struct ctx *cx, struct tell *v, const struct loaded *l, size_t n)
 {
@@ -207,7 +279,7 @@ tell_load(struct ctx *cx, const int64_t *pushers, size_t n, struct tell **out, s
 	if ((e = db_query(cx, &ignored, &tell_ignored, P_I64S(pushers, n))) != M_OK || (e = drop_ignored(cx, &ignored, &more)) != M_OK ||
 	    (e = db_exec(cx, dropped, &tell_drop, P_I64S(pushers, n), P_I64(cx->now - PUSH_GIVE_UP_MS), P_I64(cx->now - PUSH_STALE_MS),
 	    P_I64(PUSH_WAITING_MAX))) != M_OK ||
-	    (e = load_pushers(cx, pushers, n, v, l, nout)) != M_OK || (e = load_events(cx, v, l, *nout)) != M_OK ||
+	    (e = load_pushers(cx, pushers, n, v, l, nout)) != M_OK || (e = load_events(cx, v, l, *nout)) != M_OK || (e = load_invitations(cx, v, l, *nout)) != M_OK ||
 	    (e = load_badges(cx, v, l, *nout)) != M_OK)
 		return e;
 	*dropped += more;

@@ -410,3 +410,69 @@ Test(push_deliver, the_administrator_sees_it)
 	cr_assert_eq(sql_int("SELECT count(*) FROM push"), 0);
 	(void)w;
 }
+
+/* ---- invitations from elsewhere: no event of ours, but a row that says so */
+
+static void
+invited_from_elsewhere(struct ctx *who)
+{
+	sql("INSERT INTO name (body) VALUES ('@eve:elsewhere.example') ON CONFLICT DO NOTHING");
+	sql("INSERT INTO room (id, version, created_ts) VALUES ('!far:elsewhere.example', '10', 0)");
+	sql("INSERT INTO local_member (usr, room, membership, sender, oob_pdu, stripped) SELECT %lld, r.nid, 1, n.nid, '%s', '%s'"
+	    " FROM room r, name n WHERE r.id = '!far:elsewhere.example' AND n.body = '@eve:elsewhere.example'", (long long)who->user_nid,
+	    "{\"auth_events\":[],\"content\":{\"membership\":\"invite\",\"reason\":\"come\"},\"depth\":7,\"hashes\":{\"sha256\":\"x\"},"
+	    "\"origin_server_ts\":5,\"prev_events\":[],\"room_id\":\"!far:elsewhere.example\",\"sender\":\"@eve:elsewhere.example\","
+	    "\"state_key\":\"@dora:localhost\",\"type\":\"m.room.member\"}",
+	    "[{\"type\":\"m.room.name\",\"state_key\":\"\",\"sender\":\"@eve:elsewhere.example\",\"content\":{\"name\":\"Far away\"}},"
+	    "{\"type\":\"m.room.member\",\"state_key\":\"@eve:elsewhere.example\",\"sender\":\"@eve:elsewhere.example\",\"content\":{\"displayname\":\"Eve\"}}]");
+}
+
+Test(push_deliver, an_invitation_from_elsewhere)
+{
+	struct world w = { .a = user("dora"), .job = session() };
+	int64_t dropped;
+	struct tell t;
+
+	look_all(w.job);
+	w.pusher = pusher_of(w.a, "d");
+	invited_from_elsewhere(w.a);
+	cr_assert(look(w.job).queued);
+	look_all(w.job);
+	cr_assert_eq(sql_int("SELECT count(*) FROM push WHERE event = 0 AND pusher = %lld", w.pusher), 1, "once");
+	t = tell(&w, &dropped);
+	cr_assert(t.worth);
+	cr_expect_eq(t.what.id[0], '$');
+	cr_expect_str_eq(t.what.type, "m.room.member");
+	cr_expect_str_eq(t.what.sender, "@eve:elsewhere.example");
+	cr_expect_str_eq(t.what.room_id, "!far:elsewhere.example");
+	cr_expect_str_eq(t.what.room_name, "Far away");
+	cr_expect_str_eq(t.what.sender_name, "Eve");
+	cr_expect_null(t.what.room_alias);
+	cr_expect(t.what.user_is_target);
+	cr_expect_str_eq(t.what.content, "{\"membership\":\"invite\",\"reason\":\"come\"}");
+	cr_expect_eq(t.what.unread, 1);
+	sql("UPDATE local_member SET membership = 4");
+	not_worth(&w);
+}
+
+Test(push_deliver, an_invitation_from_elsewhere_of_whom_nobody_wants)
+{
+	struct world w = { .a = user("dora"), .job = session() };
+	int64_t dropped;
+
+	look_all(w.job);
+	w.pusher = pusher_of(w.a, "d");
+	invited_from_elsewhere(w.a);
+	look_all(w.job);
+	cr_assert(tell(&w, &dropped).worth);
+	ignore(w.a, "\"@eve:elsewhere.example\":{}");
+	not_worth(&w);
+	sql("UPDATE local_member SET stripped = NULL");		/* it comes again */
+	look_all(w.job);
+	cr_expect_eq(sql_int("SELECT count(*) FROM push"), 0, "ignored by now");
+	ignore(w.a, "");
+	OK(w.a, TX_RW, account_data_set(w.a, NULL, "m.invite_permission_config", parse(w.a, "{\"default_action\":\"block\"}")));
+	sql("UPDATE local_member SET stripped = '[]'");
+	look_all(w.job);
+	cr_expect_eq(sql_int("SELECT count(*) FROM push"), 0, "no invitations are wanted");
+}
