@@ -134,8 +134,12 @@ set_one(struct ctx *cx, const char *room, int64_t room_nid, const struct receipt
 		return fail(cx, M_NOT_FOUND, "there is no such event in this room");
 	if ((e = thread_nid(cx, room, v, &t, &thread)) != M_OK)
 		return e;
-	if (v->kind != RECEIPT_FULLY_READ)
-		read_up_to_queue(cx, &(struct read_up_to){ cx->user_nid, room_nid, thread, t.room_pos }, 1);
+	if (v->kind != RECEIPT_FULLY_READ) {
+		const struct read_up_to pos = { cx->user_nid, room_nid, thread, t.room_pos };
+
+		read_up_to_queue(cx, &pos, 1);
+		mentions_read_queue(cx, &pos);
+	}
 	if (v->kind == RECEIPT_FULLY_READ)
 		e = db_exec(cx, &changed, &receipt_fully_read, P_I64(cx->user_nid), P_I64(room_nid), P_TEXT(v->event), P_I64(t.room_pos));
 	else

@@ -12,23 +12,20 @@
 #define WORK_MAX 20000000
 #define SHARE_MIN 500000
 
+STMT(read_up_to_upsert,
+    "INSERT INTO read_up_to AS r (usr, room, thread, room_pos)"
+    " SELECT usr, room, thread, max(room_pos) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) u(usr, room, thread, room_pos)"
+    " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos"
+    " WHERE r.room_pos < excluded.room_pos");
 /*
  * Mentions up to there are never asked for again: a position does not go back. Those that somebody else deletes at this moment are
  * passed over, and of very many the rest is for the next time, so nobody waits for it.
  */
-#define MENTIONS_READ(usr_, room_, thread_, upto)							\
-	"ARRAY(SELECT ctid FROM mention WHERE usr = " usr_ " AND room = " room_ " AND room_pos <= " upto		\
-	"	AND (" thread_ " = 0 OR thread IS NOT DISTINCT FROM nullif(" thread_ ", -1)) ORDER BY room_pos LIMIT 500 FOR UPDATE SKIP LOCKED)"
-STMT(read_up_to_upsert,
-    "WITH v AS MATERIALIZED (SELECT usr, room, thread, max(room_pos) AS room_pos"
-    "	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) u(usr, room, thread, room_pos) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3),"
-    " d AS (DELETE FROM mention WHERE ctid = ANY(ARRAY(SELECT c FROM v CROSS JOIN LATERAL unnest("
-    "	" MENTIONS_READ("v.usr", "v.room", "v.thread", "v.room_pos") ") c)))"
-    " INSERT INTO read_up_to AS r (usr, room, thread, room_pos) SELECT usr, room, thread, room_pos FROM v"
-    " ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos WHERE r.room_pos < excluded.room_pos");
+STMT(mentions_read,
+    "DELETE FROM mention WHERE ctid = ANY(ARRAY(SELECT ctid FROM mention WHERE usr = $1 AND room = $2 AND room_pos <= $4"
+    "	AND ($3 = 0 OR thread IS NOT DISTINCT FROM nullif($3, -1)) ORDER BY room_pos LIMIT 500 FOR UPDATE SKIP LOCKED))");
 STMT(read_up_to_one,
-    "WITH d AS (DELETE FROM mention WHERE ctid = ANY(" MENTIONS_READ("$1", "$2", "$3", "$4") "))"
-    " INSERT INTO read_up_to AS r (usr, room, thread, room_pos) VALUES ($1, $2, $3, $4)"
+    "INSERT INTO read_up_to AS r (usr, room, thread, room_pos) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos WHERE r.room_pos < excluded.room_pos");
 STMT_WARM(read_up_to_one, "web");
 
@@ -145,6 +142,12 @@ read_up_to_queue(struct ctx *cx, const struct read_up_to *v, size_t n)
 	else if (n > 1)
 		db_queue(cx, NULL, DB_NONE, &read_up_to_upsert, COLUMN(cx, n, v[i].usr), COLUMN(cx, n, v[i].room),
 		    COLUMN(cx, n, v[i].thread), COLUMN(cx, n, v[i].room_pos));
+}
+
+void
+mentions_read_queue(struct ctx *cx, const struct read_up_to *v)
+{
+	db_queue(cx, NULL, DB_NONE, &mentions_read, P_I64(v->usr), P_I64(v->room), P_I64(v->thread), P_I64(v->room_pos));
 }
 
 /* ---- asking */

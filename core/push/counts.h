@@ -17,7 +17,8 @@
  * HOW FAR HE HAS READ is table read_up_to: per (user, room, thread) the furthest of his receipts of both kinds, of what he sent
  * himself (it says that he has read the thread that he sent it to; member events say nothing, servers send
  * them for him), and of his own join. Unthreaded receipts and the join are of all threads. Whoever writes one of those calls
- * read_up_to_queue() in the same transaction. Mentions up to there go with it, so table mention grows with what is unread.
+ * read_up_to_queue() in the same transaction. Receipts, joins and now and then a message of one's own take the mentions up to there
+ * with them (mentions_read_queue()), so table mention grows with what is unread.
  *
  * EVENTS THAT DO NOT COME AT THE ROOM'S END (backfill into a hole, below the first join) count for nothing and must not
  * disturb the sums: push_class 0, members 0, n_a .. n_e those of the next event below in the room's order (0 when there is
@@ -41,6 +42,8 @@ struct read_up_to {
 	int64_t usr, room, thread, room_pos;
 };
 void read_up_to_queue(struct ctx *cx, const struct read_up_to *v, size_t n);
+/* Deletes mentions of the user that this position has left behind, the oldest 500 at most. */
+void mentions_read_queue(struct ctx *cx, const struct read_up_to *v);
 
 /* ---- readers: users with their rules */
 

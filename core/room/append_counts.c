@@ -63,6 +63,12 @@ counts_write_event(struct append *ap, const struct made *m)
 		    P_I64(m->class), P_TEXTS(users, n), P_I64(m->sender_nid));
 }
 
+/*
+ * A statement more than each send is worth: mentions that are read do no harm but lie there, and mostly a receipt has taken
+ * them. So do those who never send one (bots), with every so many events of the room; and whoever comes back.
+ */
+#define MENTIONS_EVERY 16
+
 /* Whoever sends has read what he answers to. Member events do not say so: servers send them for their users. */
 void
 counts_write_positions(struct append *ap)
@@ -80,6 +86,9 @@ counts_write_positions(struct append *ap)
 		if (ap->members[i].joins)
 			v[n++] = (struct read_up_to){ ap->members[i].user, ap->room.nid, 0, ap->members[i].room_pos };
 	read_up_to_queue(ap->cx, v, n);
+	for (size_t i = 0; i < n; i++)
+		if (v[i].thread == 0 || v[i].room_pos % MENTIONS_EVERY == 0)
+			mentions_read_queue(ap->cx, &v[i]);
 }
 
 void
