@@ -4,11 +4,15 @@
  * A user's presence is news when his row is, or when he and the reader begin to share a room. Rooms larger than the
  * setting presence_room_max do not count: there everybody would hear of everybody, with each log-in of one of thousands, and a
  * storm of them would cost the square of the members. Whom one meets only there can be asked for (GET /presence).
+ * Many small rooms come to the same as a large one, so of very many at once only those are told who changed last (TOLD_MAX): an answer
+ * has a size, and a storm costs what its users are, not their square.
  * Light requests know whom to look at from the ring; whether he shares a room is
  * decided by the lists of joined rooms that the ring keeps (a stranger's is read once, then followed).
  */
 #include "core/base/conf.h"
 #include "core/sync/impl.h"
+
+#define TOLD_MAX 500		/* in one answer */
 
 STMT(sync_presence_of, "SELECT " PRESENCE_COLS " FROM presence p WHERE p.usr = ANY($1)");
 STMT_WARM(sync_presence_of, "sync");
@@ -97,6 +101,27 @@ show(struct sync_req *q, const struct presence *p)
 {
 	if (p->user && !ignores(q, p->user) && filter_event(&q->f->presence, NULL, "m.presence", p->user, "{}"))
 		q->presence[q->npresence++] = *p;
+}
+
+/* His own first, then by their last change. */
+static int
+by_change(const void *a, const void *b, void *own)
+{
+	const struct presence *x = a, *y = b;
+	int64_t usr = *(const int64_t *)own;
+
+	if ((x->usr == usr) != (y->usr == usr))
+		return (y->usr == usr) - (x->usr == usr);
+	return x->pos != y->pos ? (x->pos < y->pos) - (x->pos > y->pos) : (x->usr > y->usr) - (x->usr < y->usr);
+}
+
+static void
+tell_latest(struct sync_req *q)
+{
+	if (q->npresence <= TOLD_MAX)
+		return;
+	qsort_r(q->presence, q->npresence, sizeof *q->presence, by_change, &q->w->user_nid);
+	q->npresence = TOLD_MAX;
 }
 
 /* ---- light requests */
@@ -234,6 +259,8 @@ presence_take(struct sync_run *run, struct presence_load *l, struct sync_req **q
 			if (is_news(run, l, q[i], &p))
 				show(q[i], &p);
 	}
+	for (i = 0; i < n; i++)
+		tell_latest(q[i]);
 }
 
 /* ---- a request alone */
@@ -266,6 +293,7 @@ presence_alone(struct sync_run *run, struct sync_req *q)
 		presence_read(&r, &p);
 		show(q, &p);
 	}
+	tell_latest(q);
 	return M_OK;
 }
 

@@ -121,6 +121,32 @@ Test(presence, a_large_room_does_not_tell_it_but_who_asks_is_told)
 	cr_expect_eq(p.state, PRESENCE_ONLINE);
 }
 
+/* Of very many at once the last who changed, at first and afterwards; one's own always. */
+Test(presence, an_answer_tells_no_more_than_the_last_who_changed)
+{
+	struct client *a = client_new("a"), *b = client_new("b");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}");
+	struct conf all = *a->cx->conf;
+
+	all.presence_room_max = 0;
+	a->cx->conf = b->cx->conf = &all;
+	client_member(b, MEMBER_JOIN, room, NULL);
+	sql("INSERT INTO name (nid, body) SELECT 10000 + g, '@many' || g || ':localhost' FROM generate_series(1, 600) g");
+	sql("INSERT INTO local_member (usr, room, membership) SELECT 10000 + g, nid, 2 FROM room, generate_series(1, 600) g");
+	synced(a, PRESENCE_ONLINE, true);
+	synced(b, PRESENCE_ONLINE, true);
+	sql("INSERT INTO presence (usr, state, active_ts) SELECT 10000 + g, %d, 0 FROM generate_series(1, 600) g", PRESENCE_ONLINE);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_eq(at(a->last, "presence/events")->u.arr.n, 500);
+	cr_expect(shows(a, a->user));
+	cr_expect_not(shows(a, b->user), "he changed before all others");
+	cr_expect_eq(client_sync(a), E_PARK);
+	sql("UPDATE presence SET state = %d", PRESENCE_UNAVAILABLE);
+	cr_assert_eq(client_sync(a), M_OK);
+	cr_expect_eq(at(a->last, "presence/events")->u.arr.n, 500, "by the ring");
+	cr_expect(shows(a, a->user));
+}
+
 Test(presence, switched_off)
 {
 	struct client *c = client_new("a");
