@@ -285,6 +285,37 @@ Test(sync, who_joins_late_sees_what_the_history_visibility_allows)
 	cr_expect_null(json_get(c->last, "rooms"));
 }
 
+/*
+ * What became the room's state while the reader was away, under a visibility that hides it, is no event of his timeline ("Room
+ * History Visibility", Server behaviour, rule 5); he has it as state.
+ */
+Test(sync, state_that_was_set_out_of_sight_comes_as_state)
+{
+	struct client *a = client_new("a"), *b = client_new("b"), *c = client_new("c");
+	const char *room = client_room(a, ROOM), *text, *mine;
+	const struct json *state;
+	bool there = false;
+
+	cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+	cr_assert_eq(client_state(a, room, "m.room.history_visibility", "", "{\"history_visibility\":\"joined\"}"), M_OK);
+	cr_assert_eq(client_member(a, MEMBER_INVITE, room, c), M_OK);
+	cr_assert_eq(client_sync(b), M_OK);
+	cr_assert_eq(client_member(b, MEMBER_LEAVE, room, NULL), M_OK);
+	cr_assert_eq(client_member(c, MEMBER_JOIN, room, NULL), M_OK);
+	client_say(a, room, "hidden");
+	cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+	cr_assert_eq(client_sync(b), M_OK);
+	text = timeline(b, "join", room);
+	cr_expect_null(strstr(text, "hidden"), "%s", text);
+	for (size_t i = 0; i < at(room_in(b->last, "join", room), "timeline/events")->u.arr.n; i++)
+		cr_expect_not(json_str_eq(json_get(at(room_in(b->last, "join", room), "timeline/events")->u.arr.v[i], "state_key"), c->user));
+	state = at(room_in(b->last, "join", room), "state/events");
+	for (size_t i = 0; state && i < state->u.arr.n; i++)
+		if ((mine = json_get_str(state->u.arr.v[i], "state_key")) != NULL && strcmp(mine, c->user) == 0)
+			there = json_str_eq(at(state->u.arr.v[i], "content/membership"), "join");
+	cr_expect(there);
+}
+
 Test(sync, kicked_and_banned_rooms_are_shown_at_first_left_ones_when_asked_forgotten_never)
 {
 	struct client *a = client_new("a"), *b = client_new("b"), *b2 = client_again(b);
