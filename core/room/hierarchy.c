@@ -2,6 +2,7 @@
 #include "core/room/hierarchy.h"
 #include "core/base/id.h"
 #include "core/base/numbers.h"
+#include "core/base/sorted.h"
 #include "core/db/db.h"
 #include "core/room/render.h"
 #include "core/room/summary.h"
@@ -14,6 +15,9 @@ STMT(hierarchy_children,
     " FROM state s CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = s.key) n"
     " CROSS JOIN LATERAL (SELECT content, flags, ts, sender FROM event WHERE nid = s.event OFFSET 0) e"
     " WHERE s.room = $1 AND s.line = 0 AND s.type = 20 AND s.until = 9223372036854775807");
+
+STMT(hierarchy_parents,
+    "SELECT nid FROM unnest($1::bigint[]) k(nid) WHERE EXISTS (SELECT 1 FROM state WHERE room = k.nid AND line = 0 AND type = 20) ORDER BY nid");
 
 struct child {
 	const char *id, *content, *sender;
@@ -146,6 +150,12 @@ see(struct walk *w, int64_t room)
 	w->seen[w->nseen++] = room;
 }
 
+static bool
+is_space(const struct room_summary *s)
+{
+	return s->room_type != NULL && strcmp(s->room_type, "m.space") == 0;
+}
+
 static void
 write_room(struct json_out *o, const struct room_summary *s, const struct frame *f)
 {
@@ -170,7 +180,7 @@ static enum err
 visit(struct walk *w, const struct room_summary *s, struct json_out *o)
 {
 	struct frame f = { 0 };
-	bool space = s->room_type != NULL && strcmp(s->room_type, "m.space") == 0;
+	bool space = is_space(s);
 	enum err e;
 
 	if (space && (e = load_children(w, s->room, &f)) != M_OK)
@@ -242,17 +252,74 @@ read_path(struct walk *w, const char *s)
 	return true;
 }
 
-/* Stands behind path[i + 1] among the children of path[i]; all before it have been shown. */
-static bool
-skip_to(struct walk *w, struct frame *f, int64_t room)
+/* Those of some rooms that have children. */
+static enum err
+find_parents(struct walk *w, const struct frame *f, size_t n, int64_t **out, size_t *nout)
 {
-	while (f->next < f->n) {
-		int64_t nid = f->v[f->next++].nid;
+	int64_t *nids = arena_alloc(w->cx->a, (n + 1) * sizeof *nids);
+	size_t k = 0;
+	struct rows r;
+	enum err e;
+
+	*out = arena_alloc(w->cx->a, (n + 1) * sizeof **out);
+	*nout = 0;
+	for (size_t i = 0; i < n; i++)
+		if (f->v[i].nid != 0 && !has_seen(w, f->v[i].nid))
+			nids[k++] = f->v[i].nid;
+	if (k == 0)
+		return M_OK;
+	if ((e = db_query(w->cx, &r, &hierarchy_parents, P_I64S(nids, k))) != M_OK)
+		return e;
+	while (db_next(&r))
+		(*out)[(*nout)++] = db_i64(&r, 0);
+	return M_OK;
+}
+
+/*
+ * What the pages before have shown below the first n children, so that it is not shown again where another space has it, too: the same walk,
+ * but only down the spaces. depth: frames that were open then; not more than HIERARCHY_DEPTH, and no space twice.
+ */
+static enum err
+pass(struct walk *w, const struct frame *f, size_t n, int depth)
+{
+	int64_t *parents;
+	size_t nparents;
+	struct room_summary s;
+	struct frame below;
+	enum err e;
+
+	if ((e = find_parents(w, f, n, &parents, &nparents)) != M_OK)
+		return e;
+	for (size_t i = 0; i < n; i++) {
+		int64_t nid = f->v[i].nid;
+
+		if (nid == 0 || has_seen(w, nid))
+			continue;
 		see(w, nid);
-		if (nid == room && room != 0)
-			return true;
+		if (depth >= w->max_depth || !i64_in(parents, nparents, nid))
+			continue;
+		if ((e = summary_load(w->cx, &nid, 1, &s)) != M_OK)
+			return e;
+		if (!is_space(&s) || !summary_accessible(&s))
+			continue;
+		if ((e = load_children(w, nid, &below)) != M_OK || (e = pass(w, &below, below.n, depth + 1)) != M_OK)
+			return e;
 	}
-	return false;
+	return M_OK;
+}
+
+/* Stands behind path[i + 1] among the children of path[i]; all before it have been shown. */
+static enum err
+skip_to(struct walk *w, struct frame *f, int64_t room, int depth)
+{
+	size_t at;
+
+	for (at = 0; at < f->n && (f->v[at].nid != room || room == 0); at++)
+		;
+	if (at == f->n)
+		return fail(w->cx, M_INVALID_PARAM, "the space has changed: begin again");
+	f->next = at + 1;
+	return pass(w, f, at, depth);
 }
 
 /* Opens the frames of the token's path anew, as the reader may see them today. */
@@ -267,7 +334,7 @@ resume(struct walk *w, int64_t root)
 	if ((e = summary_load(w->cx, w->path, (size_t)w->npath, s)) != M_OK)
 		return e;
 	for (int i = 0; i < w->npath; i++) {
-		bool space = s[i].room_type != NULL && strcmp(s[i].room_type, "m.space") == 0;
+		bool space = is_space(&s[i]);
 		see(w, w->path[i]);
 		if (!summary_accessible(&s[i]) || (i + 1 < w->npath && !space))
 			return fail(w->cx, M_INVALID_PARAM, "the space has changed: begin again");
@@ -276,8 +343,8 @@ resume(struct walk *w, int64_t root)
 		if ((e = load_children(w, w->path[i], &w->f[i])) != M_OK)
 			return e;
 		w->depth = i + 1;
-		if (i + 1 < w->npath && !skip_to(w, &w->f[i], w->path[i + 1]))
-			return fail(w->cx, M_INVALID_PARAM, "the space has changed: begin again");
+		if (i + 1 < w->npath && (e = skip_to(w, &w->f[i], w->path[i + 1], i + 1)) != M_OK)
+			return e;
 	}
 	return M_OK;
 }

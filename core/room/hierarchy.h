@@ -1,8 +1,9 @@
 /*
  * core/room/hierarchy.h - walking a tree of spaces (Client-Server API, "Discovering rooms within spaces").
  *
- * Depth first, children in the specification's order, each room judged for the reader. A page costs what it shows:
- * the token is the path from the space to the last room shown, so the walk goes on from there.
+ * Depth first, children in the specification's order, each room judged for the reader; no room twice, on whichever page. A page costs what it
+ * shows, and a look at the children of the spaces that the pages before went through: the token is the path from the space to the last
+ * room shown, so the walk goes on from there.
  */
 #ifndef HEARTH_HIERARCHY_H
 #define HEARTH_HIERARCHY_H

@@ -133,16 +133,34 @@ describe("restricted rooms", () => {
 		assert.equal(own.join_authorised_via_users_server, bob.userId);
 	});
 
-	test("knock_restricted: in by membership, or by knocking", async () => {
+	for (const version of ["10", "11", "12"])
+		test(`knock_restricted, version ${version}: in by membership, or by knocking`, async () => {
+			const parent = await alice.createRoom({ preset: "public_chat" });
+			const room = await alice.createRoom({ room_version: version,
+				initial_state: rule({ join_rule: "knock_restricted", allow: [{ type: "m.room_membership", room_id: parent }] }) });
+			await bob.fails(403, "M_FORBIDDEN", "POST", at(room, "/join"), {});
+			await bob.ok("POST", `${V3}/knock/${enc(room)}`, {});
+			assert.equal((await member(room, bob)).membership, "knock");
+			await bob.fails(403, "M_FORBIDDEN", "POST", at(room, "/join"), {});
+			await bob.join(parent);
+			await bob.ok("POST", at(room, "/join"), {});
+			const own = await member(room, bob);
+			assert.equal(own.membership, "join");
+			assert.equal(own.join_authorised_via_users_server, alice.userId);
+			await carol.ok("POST", `${V3}/knock/${enc(room)}`, { reason: "please" });
+			await alice.invite(room, carol.userId);
+			await carol.ok("POST", at(room, "/join"), {});
+			assert.equal((await member(room, carol)).join_authorised_via_users_server, undefined, "invited");
+			sound(room);
+		});
+
+	test("knock_restricted lets nobody in where the room's version does not know it", async () => {
 		const parent = await alice.createRoom({ preset: "public_chat" });
-		const room = await alice.createRoom({
+		const room = await alice.createRoom({ room_version: "9",
 			initial_state: rule({ join_rule: "knock_restricted", allow: [{ type: "m.room_membership", room_id: parent }] }) });
-		await bob.fails(403, "M_FORBIDDEN", "POST", at(room, "/join"), {});
-		await bob.ok("POST", `${V3}/knock/${enc(room)}`, {});
 		await bob.join(parent);
-		await bob.ok("POST", at(room, "/join"), {});
-		assert.equal((await member(room, bob)).membership, "join");
-		sound(room);
+		await bob.fails(403, "M_FORBIDDEN", "POST", at(room, "/join"), {});
+		await bob.fails(403, "M_FORBIDDEN", "POST", `${V3}/knock/${enc(room)}`, {});
 	});
 });
 

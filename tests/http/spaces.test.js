@@ -88,6 +88,28 @@ describe("hierarchy", () => {
 		assert.deepEqual(new Set(all), new Set([x, y, r]));
 	});
 
+	// c is in sub, and again below sub2 and in the root itself: what an earlier page has shown comes on no later one.
+	for (const query of ["", "&suggested_only=true"])
+		test(`no room comes twice on different pages${query}`, async () => {
+			const { root, sub, a, b, c, d } = await tree();
+			const [sub2, e, hidden, f] = await Promise.all([space(), room(), space({ preset: "private_chat" }), room()]);
+			const more = { suggested: true };
+			for (const [p, q, order] of [[root, sub, "a"], [sub, c, "b"], [root, sub2, "d"], [sub2, b, "a"], [sub2, sub, "b"], [sub2, e, "c"], [sub2, c, "d"],
+				[root, c, "e"], [root, hidden, "a0"], [hidden, f, "a"], [root, f, "f"]])
+				await child(p, q, { order, ...more });
+			const all = ids(await walk(bob, root, `?limit=50${query}`));
+			assert.deepEqual(all, query ? [root, sub, c, b, a, sub2, e, f] : [root, sub, c, b, a, sub2, e, f, d]);
+			for (const limit of [1, 2, 3, 4]) {
+				const seen = [];
+				for (let from = ""; from !== undefined;) {
+					const page = await walk(bob, root, `?limit=${limit}${query}${from && `&from=${from}`}`);
+					seen.push(...ids(page));
+					from = page.next_batch;
+				}
+				assert.deepEqual(seen, all, `pages of ${limit}`);
+			}
+		});
+
 	test("rooms that the reader may not know of are left out, and so is what is below them", async () => {
 		const [root, secret, inside, invited, parent] = await Promise.all([space(), space({ preset: "private_chat" }), room(), room({ preset: "private_chat" }), room()]);
 		const restricted = await alice.createRoom({ initial_state: [{ type: "m.room.join_rules",
