@@ -143,14 +143,11 @@ read_bundle(struct ctx *cx, const struct room_access *acc, const struct visibili
 	return relation_bundle(cx, cx->user_nid, ignored, some, k);
 }
 
-enum err
+void
 read_erased(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, struct room_event *ev, size_t n)
 {
-	struct erased_ask *v = arena_alloc(cx->a, (n + 1) * sizeof *v);
-
 	for (size_t i = 0; i < n; i++)
-		v[i] = (struct erased_ask){ &ev[i], vis, acc->rv };
-	return erased_hide(cx, v, n);
+		erased_hide(cx->a, acc->rv, vis, &ev[i]);
 }
 
 enum err
@@ -159,8 +156,8 @@ page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char
 	const char **txn = arena_calloc(cx->a, pg->n + 1, sizeof *txn);
 	enum err e;
 
-	if ((e = read_erased(cx, pg->acc, pg->vis, pg->ev, pg->n)) != M_OK ||
-	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK ||
+	read_erased(cx, pg->acc, pg->vis, pg->ev, pg->n);
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, pg->ev, pg->n, txn)) != M_OK ||
 	    (e = read_bundle(cx, pg->acc, pg->vis, pg->ignored, pg->ev, pg->n)) != M_OK)
 		return e;
 	json_arr(o, key);
@@ -264,8 +261,8 @@ write_one(struct ctx *cx, const struct room_access *acc, struct visibility *vis,
 	const char *txn = NULL;
 	enum err e;
 
-	if ((e = read_erased(cx, acc, vis, ev, 1)) != M_OK ||
-	    (e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK ||
+	read_erased(cx, acc, vis, ev, 1);
+	if ((e = room_event_txn_ids(cx, cx->user_nid, cx->device, ev, 1, &txn)) != M_OK ||
 	    (e = read_bundle(cx, acc, vis, NULL, ev, 1)) != M_OK)
 		return e;
 	room_event_write(o, key, ev, acc->id, cx->now, visibility_membership(cx->a, vis, ev), txn);

@@ -26,7 +26,7 @@ enum err page_read(struct ctx *cx, struct page *pg);
 enum err read_bundle(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, const struct ignored *ignored,
     struct room_event *ev, size_t n);
 /* What users who wished to be forgotten said is redacted for who was not there (erased.h). */
-enum err read_erased(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, struct room_event *ev, size_t n);
+void read_erased(struct ctx *cx, const struct room_access *acc, const struct visibility *vis, struct room_event *ev, size_t n);
 enum err page_write(struct ctx *cx, const struct page *pg, struct json_out *o, const char *key);
 
 /* An event for the reader; M_NOT_FOUND when there is none, or not for him; M_FORBIDDEN: the whole room is not. */

@@ -1,4 +1,5 @@
 /* core/room/read_state.c - the state of a room, see read.h. */
+#include "core/room/erased.h"
 #include "core/room/names.h"
 #include "core/room/read.h"
 #include "core/room/read_impl.h"
@@ -25,15 +26,41 @@ STMT(read_joined,
 /* The version that an event met is the version behind all that came before it. */
 STMT(read_version_behind, "SELECT at_ver FROM event WHERE room = $1 AND room_pos > $2 ORDER BY room_pos LIMIT 1");
 
-static void
+/* What is not for someone who was not there (erased.h). Asks when he was only where there is such a thing. */
+static enum err
+hide_erased(struct ctx *cx, const struct room_access *acc, struct room_event *ev, size_t n)
+{
+	struct visibility vis;
+	struct rows spans;
+	bool any = false;
+	enum err e;
+
+	for (size_t i = 0; i < n && !any; i++)
+		any = erased_any(&ev[i]);
+	if (!any)
+		return M_OK;
+	visibility_queue(cx, &spans, &cx->user_nid, &acc->room, 1);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	visibility_take(cx, &spans, &cx->user_nid, 1, &vis);
+	read_erased(cx, acc, &vis, ev, n);
+	return M_OK;
+}
+
+static enum err
 write_rows(struct ctx *cx, struct rows *r, const struct room_access *acc, struct json_out *o)
 {
-	struct room_event ev;
+	struct room_event *ev = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *ev);
+	size_t n = 0;
+	enum err e;
 
-	while (db_next(r)) {
-		room_event_read(r, &ev);
-		room_event_write(o, NULL, &ev, acc->id, cx->now, MEM_NONE, NULL);
-	}
+	while (db_next(r))
+		room_event_read(r, &ev[n++]);
+	if ((e = hide_erased(cx, acc, ev, n)) != M_OK)
+		return e;
+	for (size_t i = 0; i < n; i++)
+		room_event_write(o, NULL, &ev[i], acc->id, cx->now, MEM_NONE, NULL);
+	return M_OK;
 }
 
 enum err
@@ -42,9 +69,9 @@ read_state_at(struct ctx *cx, const struct room_access *acc, int64_t ver, bool b
 	struct rows r;
 	enum err e;
 
-	if ((e = db_query(cx, &r, &read_state_all, P_I64(acc->room), P_I64(ver), P_BOOL(but_members))) == M_OK)
-		write_rows(cx, &r, acc, o);
-	return e;
+	if ((e = db_query(cx, &r, &read_state_all, P_I64(acc->room), P_I64(ver), P_BOOL(but_members))) != M_OK)
+		return e;
+	return write_rows(cx, &r, acc, o);
 }
 
 enum err
@@ -53,9 +80,9 @@ read_members_of(struct ctx *cx, const struct room_access *acc, const int64_t *us
 	struct rows r;
 	enum err e;
 
-	if ((e = db_query(cx, &r, &read_state_some, P_I64(acc->room), P_I64(ver), P_I64S(users, n))) == M_OK)
-		write_rows(cx, &r, acc, o);
-	return e;
+	if ((e = db_query(cx, &r, &read_state_some, P_I64(acc->room), P_I64(ver), P_I64S(users, n))) != M_OK)
+		return e;
+	return write_rows(cx, &r, acc, o);
 }
 
 static enum err
@@ -96,6 +123,8 @@ read_state_event(struct ctx *cx, const char *room, const char *type, const char 
 	if (r.n == 0)
 		return fail(cx, M_NOT_FOUND, "there is no such state in this room");
 	room_event_read(&r, &ev);
+	if ((e = hide_erased(cx, &acc, &ev, 1)) != M_OK)
+		return e;
 	if (whole)
 		room_event_write(o, NULL, &ev, acc.id, cx->now, MEM_NONE, NULL);
 	else
@@ -163,7 +192,8 @@ read_members(struct ctx *cx, const char *room, const char *at, const char *membe
 		return e;
 	json_obj(o, NULL);
 	json_arr(o, "chunk");
-	write_rows(cx, &r, &acc, o);
+	if ((e = write_rows(cx, &r, &acc, o)) != M_OK)
+		return e;
 	json_end(o);
 	json_end(o);
 	return M_OK;

@@ -186,6 +186,7 @@ take_latest(struct ctx *cx, struct rows *r, const struct relation_ask *v, struct
 		room_event_read(r, ev);
 		if (v[i].vis != NULL && !visibility_allows(cx->a, v[i].vis, ev))
 			continue;
+		erased_hide(cx->a, v[i].rv, v[i].vis, ev);
 		if (db_i64(r, ROOM_EVENT_NCOLS + 1) == REL_REPLACE)
 			b[i].replace = ev;
 		else
@@ -210,21 +211,6 @@ take_rest(struct ctx *cx, struct rows *counts, struct rows *refs, struct bundle 
 }
 
 static enum err
-hide_erased(struct ctx *cx, const struct relation_ask *v, size_t n, struct bundle *b)
-{
-	struct erased_ask *ask = arena_alloc(cx->a, (2 * n + 1) * sizeof *ask);
-	size_t k = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		if (v[i].vis != NULL && b[i].replace != NULL)
-			ask[k++] = (struct erased_ask){ b[i].replace, v[i].vis, v[i].rv };
-		if (v[i].vis != NULL && b[i].latest != NULL)
-			ask[k++] = (struct erased_ask){ b[i].latest, v[i].vis, v[i].rv };
-	}
-	return erased_hide(cx, ask, k);
-}
-
-static enum err
 load(struct ctx *cx, int64_t reader, const struct ignored *ignored, const struct relation_ask *v, size_t n, struct bundle *b)
 {
 	int64_t *nids = arena_alloc(cx->a, n * sizeof *nids), *tops = arena_alloc(cx->a, n * sizeof *tops);
@@ -244,7 +230,7 @@ load(struct ctx *cx, int64_t reader, const struct ignored *ignored, const struct
 		return e;
 	take_latest(cx, &latest, v, b);
 	take_rest(cx, &counts, &refs, b);
-	return hide_erased(cx, v, n, b);
+	return M_OK;
 }
 
 static void

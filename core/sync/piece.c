@@ -35,7 +35,7 @@ struct piece {
 	struct visibility *vis;
 	int64_t *users;		/* whose: the reader, nvis times */
 	size_t nvis;
-	struct rows rvis;
+	struct rows rvis, rerased;
 	/* the second */
 	struct sync_job **some, **full, **stripped;	/* some: scratch; each has room for all jobs */
 	size_t nfull, nstripped;
@@ -121,8 +121,10 @@ piece_start(struct piece *p)
 	load_queue(&p->cx, &p->l, p->rooms, p->n, true, q->f->federation);
 	live_queue(&p->cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
 	counts_piece_queue(&p->run, &p->unread, q, p->jobs, p->n);
-	if (p->nvis > 0)
+	if (p->nvis > 0) {
 		visibility_queue(&p->cx, &p->rvis, p->users, vrooms, p->nvis);
+		erased_queue(&p->cx, &p->rerased);
+	}
 	p->sent = db_start(&p->cx);
 }
 
@@ -221,22 +223,6 @@ lazy_members(const struct piece *p, struct member_at *v)
 	return n;
 }
 
-/* What users who wished to be forgotten said before the reader came (erased.h). */
-static enum err
-piece_erased(struct piece *p)
-{
-	struct erased_ask *v;
-	size_t i, k, n = 0;
-
-	for (i = 0; i < p->n; i++)
-		n += p->jobs[i].vis ? p->jobs[i].nshown : 0;
-	v = arena_alloc(p->cx.a, (n + 1) * sizeof *v);
-	for (i = n = 0; i < p->n; i++)
-		for (k = 0; p->jobs[i].vis && k < p->jobs[i].nshown; k++)
-			v[n++] = (struct erased_ask){ &p->jobs[i].shown[k]->ev, p->jobs[i].vis, p->jobs[i].room->rv };
-	return erased_hide(&p->cx, v, n);
-}
-
 /* ---- the second load */
 
 /* Of the events of timelines: whose transaction ids are asked for, and to which others may relate that are bundled with them. */
@@ -323,6 +309,61 @@ piece_bundle(struct piece *p)
 	return relation_bundle(&p->cx, p->q->w->user_nid, &ignored, v, n);
 }
 
+static size_t
+add_events(struct room_event **v, size_t n, struct sync_event *const *ev, size_t nev)
+{
+	size_t i;
+
+	for (i = 0; i < nev; i++)
+		v[n++] = &ev[i]->ev;
+	return n;
+}
+
+static size_t
+add_states(struct room_event **v, size_t n, const struct sync_state *s, size_t ns)
+{
+	size_t i;
+
+	for (i = 0; i < ns; i++)
+		v[n++] = &s[i].event->ev;
+	return n;
+}
+
+/* What users who wished to be forgotten said before the reader came (erased.h), in the timeline and in the state. */
+static enum err
+piece_erased(struct piece *p)
+{
+	struct room_event **v;
+	size_t *end = arena_calloc(p->cx.a, p->n + 1, sizeof *end), i, k, n = 0;
+	enum err e;
+
+	if (p->rerased.n == 0)
+		return M_OK;
+	for (i = 0; i < p->n; i++) {
+		const struct sync_job *j = &p->jobs[i];
+
+		n += j->vis ? j->nshown + j->nstate + j->room->ndelta + j->room->nmembers : 0;
+	}
+	v = arena_alloc(p->cx.a, (n + 1) * sizeof *v);
+	for (i = n = 0; i < p->n; i++) {
+		const struct sync_job *j = &p->jobs[i];
+
+		if (j->vis) {
+			n = add_events(v, n, j->shown, j->nshown);
+			n = add_events(v, n, j->state, j->nstate);
+			n = add_states(v, n, j->room->delta, j->room->ndelta);
+			n = add_states(v, n, j->room->members, j->room->nmembers);
+		}
+		end[i] = n;
+	}
+	if ((e = erased_mark(&p->cx, v, n)) != M_OK)
+		return e;
+	for (i = k = 0; i < p->n; i++)
+		for (; k < end[i]; k++)
+			erased_hide(p->cx.a, p->jobs[i].room->rv, p->jobs[i].vis, v[k]);
+	return M_OK;
+}
+
 /* ---- all of them */
 
 static enum err
@@ -333,7 +374,7 @@ piece_pick(struct piece *p)
 	if ((e = piece_take(p)) != M_OK)
 		return e;
 	piece_join(p);
-	if ((e = piece_timelines(p)) != M_OK || (e = piece_erased(p)) != M_OK)
+	if ((e = piece_timelines(p)) != M_OK)
 		return e;
 	piece_complete(p);
 	return M_OK;
@@ -345,7 +386,7 @@ piece_write(struct piece *p)
 	size_t i;
 	enum err e;
 
-	if ((e = piece_take_rest(p)) != M_OK || (e = piece_bundle(p)) != M_OK)
+	if ((e = piece_take_rest(p)) != M_OK || (e = piece_erased(p)) != M_OK || (e = piece_bundle(p)) != M_OK)
 		return e;
 	for (i = 0; i < p->n; i++) {
 		answer_job(&p->run, p->cx.a, p->q, &p->jobs[i]);

@@ -22,6 +22,7 @@ static const struct {
 } exceptions[] = {
 	{ "cleanup_redacted", "event", "by an index that holds only what waits to be erased: the redactions of a week" },
 	{ "deliver_next", "pusher", "the first row of an index in its order" },
+	{ "erased_any_row", "account", "stops at the first row, of an index that holds only who is erased" },
 	{ "feed_any_pusher", "pusher", "stops at the first row" },
 	{ "feed_count", "pusher", "asked once in a while, to choose between two ways of finding those with a pusher" },
 	{ "feed_members", "pusher", "the branch for rooms that have more members than there are pushers" },

@@ -371,3 +371,71 @@ Test(room_read, unsigned_of_the_reader)
 	mine = READ(a, read_event(a, room, id, &o));
 	cr_expect_null(json_get(json_get(mine, "unsigned"), "transaction_id"));
 }
+
+/* ---- users who wished to be forgotten */
+
+static const struct json *
+prev_content(struct ctx *cx, const char *room, const char *id)
+{
+	return json_get(json_get(READ(cx, read_event(cx, room, id, &o)), "unsigned"), "prev_content");
+}
+
+static const char *
+of_member(const struct json *events, const char *user, bool prev, const char *key)
+{
+	for (size_t i = 0; i < events->u.arr.n; i++) {
+		const struct json *ev = events->u.arr.v[i], *c = prev ? json_get(json_get(ev, "unsigned"), "prev_content") : json_get(ev, "content");
+
+		if (json_get_str(ev, "state_key") != NULL && strcmp(json_get_str(ev, "state_key"), user) == 0)
+			return json_get_str(c, key) ? json_get_str(c, key) : "";
+	}
+	return "no event";
+}
+
+#define ALICE "@alice:localhost"
+
+/* Alice was erased; bob was there, carol came later: neither the state nor what stands beside an event tells her what alice said. */
+Test(room_read, what_an_erased_user_left)
+{
+	struct ctx *a = user("alice"), *b = user("bob"), *c = user("carol");
+	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"name\":\"Den\"}"), *said, *left, *widget, *id;
+	const struct txn none = { 0 };
+	struct json *state;
+
+	OK(b, TX_RW, member_change(b, MEMBER_JOIN, room, NULL, NULL));
+	OK(a, TX_RW, room_put_state(a, room, "m.room.member", ALICE, parse(a, "{\"membership\":\"join\",\"displayname\":\"Alice A.\"}"), &id));
+	OK(a, TX_RW, room_put_state(a, room, "org.example.widget", "w", parse(a, "{\"url\":\"one\"}"), &widget));
+	OK(a, TX_RW, room_put_state(a, room, "org.example.widget", "w", parse(a, "{\"url\":\"two\"}"), &widget));
+	said = say(b, room, "hm");
+	OK(a, TX_RW, room_redact(a, room, said, parse(a, "{\"reason\":\"Alice A. says so\"}"), &none, &id));
+	OK(a, TX_RW, member_change(a, MEMBER_LEAVE, room, NULL, NULL));
+	left = sql("SELECT e.id FROM event e JOIN name n ON n.nid = e.state_key WHERE n.body = '" ALICE "' ORDER BY room_pos DESC LIMIT 1");
+	left = arena_strdup(a->a, left);
+	sql("UPDATE account SET erased = true WHERE usr = (SELECT nid FROM name WHERE body = '" ALICE "')");
+	OK(c, TX_RW, member_change(c, MEMBER_JOIN, room, NULL, NULL));
+	cr_expect_str_eq(json_get_str(prev_content(b, room, left), "displayname"), "Alice A.");
+	cr_expect_null(json_get(prev_content(c, room, left), "displayname"));
+	cr_expect_str_eq(json_get_str(prev_content(c, room, left), "membership"), "join", "as its redaction leaves it");
+	cr_expect_str_eq(json_get_str(prev_content(b, room, widget), "url"), "one");
+	cr_expect_null(json_get(prev_content(c, room, widget), "url"));
+	state = READ(b, read_state(b, room, &o));
+	cr_expect_str_eq(of_member(state, ALICE, true, "displayname"), "Alice A.");
+	cr_expect_str_eq(of_member(state, "w", false, "url"), "two");
+	state = READ(c, read_state(c, room, &o));
+	cr_expect_str_eq(of_member(state, ALICE, true, "displayname"), "");
+	cr_expect_str_eq(of_member(state, "w", false, "url"), "");
+	state = READ(c, read_state_event(c, room, "m.room.name", "", false, &o));
+	cr_expect_str_eq(json_get_str(state, "name"), "Den", "the room's own settings stay");
+	state = READ(c, read_state_event(c, room, "org.example.widget", "w", false, &o));
+	cr_expect_null(json_get(state, "url"));
+	state = json_get(READ(c, read_members(c, room, NULL, NULL, NULL, &o)), "chunk");
+	cr_expect_str_eq(of_member(state, ALICE, true, "displayname"), "");
+	state = json_get(READ(c, read_context(c, room, left, 10, NULL, &o)), "state");
+	cr_expect_str_eq(of_member(state, ALICE, true, "displayname"), "");
+	cr_expect_str_eq(of_member(state, "w", false, "url"), "");
+	state = json_get(json_get(READ(b, read_event(b, room, said, &o)), "unsigned"), "redacted_because");
+	cr_expect_str_eq(json_get_str(json_get(state, "content"), "reason"), "Alice A. says so");
+	state = json_get(json_get(READ(c, read_event(c, room, said, &o)), "unsigned"), "redacted_because");
+	cr_expect_not_null(json_get(state, "redacts"));
+	cr_expect_null(json_get(json_get(state, "content"), "reason"));
+}

@@ -450,3 +450,34 @@ Test(sync, an_answer_that_fails_half_way_loses_no_news)
 	cr_assert_eq(err, M_OK, "the join is still news");
 	cr_expect_not_null(strstr(body, room));
 }
+
+/* Whoever comes after a user was erased is told nothing of what that user said, in timeline, state and what stands beside them. */
+Test(sync_basic, erased_users_in_a_first_sync)
+{
+	struct client *a = client_new("alice"), *b = client_new("bob"), *c = client_new("carol");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}"), *text;
+
+	cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+	cr_assert_eq(client_state(a, room, "m.room.member", a->user, "{\"membership\":\"join\",\"displayname\":\"Secretive\"}"), M_OK);
+	cr_assert_eq(client_state(a, room, "org.example.x", "", "{\"x\":\"Secretive\"}"), M_OK);
+	client_say(a, room, "Secretive");
+	cr_assert_eq(client_member(a, MEMBER_LEAVE, room, NULL), M_OK);
+	for (int i = 0; i < 5; i++)
+		client_say(b, room, "filler");
+	sql("UPDATE account SET erased = true WHERE usr = (SELECT nid FROM name WHERE body = '%s')", a->user);
+	cr_assert_eq(client_member(c, MEMBER_JOIN, room, NULL), M_OK);
+	cr_assert_eq(client_sync(c), M_OK);
+	text = json_canonical_str(c->a, c->last, NULL);
+	cr_expect_not_null(strstr(text, "filler"));
+	cr_expect_not_null(strstr(text, "org.example.x"));
+	cr_expect_null(strstr(text, "Secretive"), "%s", text);
+	c = client_again(c);
+	c->filter = "{\"room\":{\"timeline\":{\"limit\":1}}}";
+	cr_assert_eq(client_sync(c), M_OK);
+	text = json_canonical_str(c->a, c->last, NULL);
+	cr_expect_not_null(strstr(text, "org.example.x"));
+	cr_expect_null(strstr(text, "Secretive"), "%s", text);
+	b = client_again(b);
+	cr_assert_eq(client_sync(b), M_OK);
+	cr_expect_not_null(strstr(json_canonical_str(b->a, b->last, NULL), "Secretive"));
+}
