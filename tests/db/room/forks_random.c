@@ -232,6 +232,46 @@ Test(room_forks_random, two_connections_import_into_one_room)
 	check(rm);
 }
 
+struct bring {
+	struct remote *rm;
+	struct received r;
+};
+
+static enum err
+bring(struct ctx *cx, void *arg)
+{
+	struct bring *b = arg;
+
+	return import_at(cx, b->rm, "dan", &b->r);
+}
+
+/* Two rooms with the same new names, told in opposite orders, while a third has made the one in the middle: nobody waits in a circle. */
+Test(room_forks_random, two_imports_that_bring_the_same_names)
+{
+	static const char *const keys[] = { "key a", "key m", "key z" };
+	struct ctx *a = user("dan"), *b = user_again("dan"), *c = session();
+	struct bring one = { .rm = remote_new("10") }, two = { .rm = remote_new("12") };
+	struct step *s, *t;
+	int64_t nid;
+
+	for (int i = 0; i < 3; i++) {
+		remote_send(one.rm, arena_printf(a->a, "S%d", i), "@alice:remote", "x", keys[i], "{}", NULL);
+		remote_send(two.rm, arena_printf(a->a, "S%d", i), "@alice:remote", "x", keys[2 - i], "{}", NULL);
+	}
+	remote_send(one.rm, "dan", DAN, MEMBER, DAN, JOIN, NULL);
+	remote_send(two.rm, "dan", DAN, MEMBER, DAN, JOIN, NULL);
+	db_begin(c, TX_RW);
+	cr_assert_eq(name_nid(c, keys[1], &nid), M_OK);
+	s = step_start(a, bring, &one);
+	cr_assert(step_waits(s));
+	t = step_start(b, bring, &two);
+	cr_assert(step_waits(t));
+	cr_assert_eq(tx_end(c, M_FORBIDDEN), M_FORBIDDEN);
+	cr_expect_eq(step_end(s), M_OK);
+	cr_expect_eq(step_end(t), M_OK);
+	check_rooms();
+}
+
 static enum err
 talk(struct ctx *cx, void *room)
 {
