@@ -22,6 +22,7 @@ enum err {
 
 struct conf;
 struct db;
+struct known_rooms;
 struct signing_key;
 
 /* What a transaction changed, as room (negative: touch_room_soon) and user nids; see core/sync/wake.h. */
@@ -35,6 +36,7 @@ struct ctx {
 	struct db *db;			/* NULL until the first statement needs it is not allowed: always set */
 	const struct conf *conf;
 	const struct signing_key *key;	/* the server's ed25519 key */
+	struct known_rooms *known;	/* the process's memory of rooms (core/room/known.h), or NULL */
 	int64_t now;			/* ms since 1970, at the start of the request */
 	int attempt;			/* how often this transaction was begun anew (E_RETRY); 0 at first */
 

@@ -229,7 +229,8 @@ attempt(struct req *r, const char *authorization, const char *body_fault_text)
 
 		if (committed == M_OK)
 			return e;
-		e = committed;		/* the writes travel with COMMIT: what is wrong with them is told here */
+		/* The writes travel with COMMIT: what is wrong with them is told here. Of two with one transaction id the second looks again. */
+		e = committed == E_CONFLICT && strcmp(db_constraint(cx), "txn_pkey") == 0 ? E_RETRY : committed;
 	}
 	db_rollback(cx);
 	return e;

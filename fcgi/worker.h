@@ -18,6 +18,7 @@ struct worker {
 	const struct env *env;
 	struct arena *a;		/* rewound after every request */
 	struct db *db;
+	struct known_rooms *known;
 	struct signing_key *key;	/* loaded when the database first answers */
 };
 

@@ -89,6 +89,12 @@ db_close(struct db *db)
 	free(db);
 }
 
+int64_t
+db_connection(const struct db *db)
+{
+	return db->connections;
+}
+
 int
 db_backend_pid(const struct db *db)
 {
@@ -205,6 +211,7 @@ connect_now(struct db *db)
 		return false;
 	}
 	db->stats.us += clock_mono_us() - t0;
+	db->connections++;
 	if (db->away_ms != 0)
 		log_info(db->cx, "db_back");
 	db->away_ms = 0;

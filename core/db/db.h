@@ -135,6 +135,7 @@ const char *db_constraint(struct ctx *cx);	/* the constraint of the last E_CONFL
 struct db *db_open(const char *conninfo);	/* does not connect yet */
 void db_close(struct db *db);
 void db_role_set(const char *role);	/* "web", "sync", …: application_name is "hearth <role>". Process lifetime */
+int64_t db_connection(const struct db *db);	/* the how manieth it is: another one may be to a database that was restored meanwhile */
 int db_backend_pid(const struct db *db);	/* of the server's process; 0: not connected */
 enum err db_alive(struct ctx *cx);	/* one round trip to see: M_OK or E_UNAVAILABLE */
 /* One step of warming up, a few ms. Is there one to do? */

@@ -53,6 +53,7 @@ struct sent {
 struct db {
 	const char *conninfo;
 	PGconn *pg;
+	int64_t connections;	/* opened so far */
 	bool farewell;		/* PostgreSQL said that it ends this session */
 	struct slot *slots;
 	size_t nslots;		/* a power of two */

@@ -1,6 +1,7 @@
 /* core/room/append.c - see append.h. append_write.c has the writes. */
 #include "core/room/append_impl.h"
 #include "core/base/log.h"
+#include "core/room/known.h"
 #include "core/room/merge.h"
 #include "core/room/pdu.h"
 #include "core/room/relation.h"
@@ -14,7 +15,15 @@ STMT(append_lock,
     "	n_a, n_b, n_c, n_d, n_e FROM room"
     "	WHERE id = $1 FOR NO KEY UPDATE)"
     " SELECT r.*, ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $2::bigint) WHERE r.nid > 0) FROM r");
-STMT_WARM(append_lock, "web");
+/*
+ * The same for one event. The nid is taken before the lock, but whoever had to wait for the room gets all columns anew from the row as it
+ * is then: a room that an event has come to has another row.
+ */
+STMT(append_lock_one,
+    "SELECT nid, version, last_room_pos, state_ver, depth, joined, invited, public, blocked OR purged,"
+    " n_a, n_b, n_c, n_d, n_e, ARRAY[nextval('event_nid_seq')], state_edits,"
+    " CASE WHEN extremities = ARRAY[end_nid] THEN end_nid END, end_id FROM room WHERE id = $1 FOR NO KEY UPDATE");
+STMT_WARM(append_lock_one, "web");
 /* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
 STMT(append_state_rows,
     "SELECT k.n, s.since, s.event, s.membership, e.id, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender)"
@@ -29,10 +38,8 @@ STMT(append_prev,
     "SELECT e.nid, e.id FROM room r CROSS JOIN LATERAL unnest(r.extremities) x(nid)"
     " CROSS JOIN LATERAL (SELECT nid, id, room_pos FROM event WHERE nid = x.nid OFFSET 0) e"
     " WHERE r.id = $1 ORDER BY e.room_pos DESC NULLS LAST, e.nid DESC");
-STMT_WARM(append_prev, "web");
 STMT(append_txn_row,
     "SELECT coalesce((SELECT id FROM event e WHERE e.nid = t.event), t.answer) FROM txn t WHERE t.device = $1 AND t.key = $2");
-STMT_WARM(append_txn_row, "web");
 STMT(append_target_row, "SELECT " ROOM_EVENT_COLS ", e.room = (SELECT nid FROM room WHERE id = $2) FROM event e WHERE e.id = $1");
 /* For reference hashes (room versions 1 and 2). */
 STMT(append_whole,
@@ -113,14 +120,34 @@ append_want_target(struct append *ap, const char *event_id)
 	ap->target_id = event_id;
 }
 
-void
-append_txn(struct append *ap, const char *path, const char *txn_id)
+static void
+txn_key(const char *path, unsigned char key[TXN_KEY_LEN])
 {
 	unsigned char h[SHA256_LEN];
 
 	sha256(path, strlen(path), h);
-	memcpy(ap->txn_key, h, sizeof ap->txn_key);
+	memcpy(key, h, TXN_KEY_LEN);
+}
+
+void
+append_txn(struct append *ap, const char *path, const char *txn_id)
+{
+	txn_key(path, ap->txn_key);
 	ap->txn_id = txn_id;
+	ap->txn_look = true;
+}
+
+enum err
+append_txn_made(struct ctx *cx, const char *path, const char **event_id)
+{
+	unsigned char key[TXN_KEY_LEN];
+	struct rows r;
+	enum err e;
+
+	txn_key(path, key);
+	if ((e = db_maybe(cx, &r, &append_txn_row, P_I64(cx->device), P_BYTES(key, sizeof key))) == M_OK)
+		*event_id = r.n > 0 ? db_text(&r, 0) : NULL;
+	return e;
 }
 
 void
@@ -179,6 +206,19 @@ take_state(struct append *ap, size_t first)
 		s->ev = ev;
 	}
 	return M_OK;
+}
+
+/* By the room's own row. False: there are others, or it does not tell. */
+static bool
+take_end(struct append *ap)
+{
+	const struct rows *r = &ap->r_lock;
+
+	if (db_null(r, 11 + PUSH_SUMS) || db_null(r, 12 + PUSH_SUMS))
+		return false;
+	ap->prev = arena_calloc(ap->cx->a, PREV_MAX + 1, sizeof *ap->prev);
+	ap->prev[ap->nprev++] = (struct prev){ .nid = db_i64(r, 11 + PUSH_SUMS), .id = db_text(r, 12 + PUSH_SUMS) };
+	return true;
 }
 
 static void
@@ -284,37 +324,61 @@ check_names(struct append *ap)
 	return M_OK;
 }
 
+/* What of a message's room was neither remembered nor told by the lock: a second round trip, seldom. *known: NULL when it is out of date. */
+static enum err
+read_rest(struct append *ap, const char *room_id, const struct known **known)
+{
+	ap->room.state_edits = db_i64(&ap->r_lock, 10 + PUSH_SUMS);
+	if (*known != NULL && !known_recall(*known, ap->cx, &ap->room, ap->slots, ap->nslots)) {
+		*known = NULL;
+		queue_state(ap, room_id, 0);
+	}
+	if (!take_end(ap))
+		db_queue(ap->cx, &ap->r_prev, DB_ANY, &append_prev, P_TEXT(room_id));
+	return db_run(ap->cx);
+}
+
 enum err
 append_open(struct append *ap, const char *room_id)
 {
+	bool message = ap->message && !ap->merged;
+	const struct known *known = message ? known_find(ap->cx->known, room_id, ap->slots, ap->nslots) : NULL;
 	struct ctx *cx = ap->cx;
 	enum err e;
 
 	if ((e = check_names(ap)) != M_OK)
 		return e;
 	names_queue(&ap->names);
-	db_queue(cx, &ap->r_lock, DB_ANY, &append_lock, P_TEXT(room_id), P_I64((int64_t)ap->nids));
-	queue_state(ap, room_id, 0);
-	db_queue(cx, &ap->r_prev, DB_ANY, &append_prev, P_TEXT(room_id));
-	if (ap->txn_id != NULL)
+	if (message)
+		db_queue(cx, &ap->r_lock, DB_ANY, &append_lock_one, P_TEXT(room_id));
+	else
+		db_queue(cx, &ap->r_lock, DB_ANY, &append_lock, P_TEXT(room_id), P_I64((int64_t)ap->nids));
+	if (known == NULL)
+		queue_state(ap, room_id, 0);
+	if (!message)
+		db_queue(cx, &ap->r_prev, DB_ANY, &append_prev, P_TEXT(room_id));
+	if (ap->txn_id != NULL && ap->txn_look)
 		db_queue(cx, &ap->r_txn, DB_ANY, &append_txn_row, P_I64(cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key));
 	if (ap->rel != NULL)
 		relation_queue(ap, room_id);
 	if (ap->target_id != NULL)
 		db_queue(cx, &ap->r_target, DB_ANY, &append_target_row, P_TEXT(ap->target_id), P_TEXT(room_id));
-	if ((e = db_run(cx)) != M_OK || (e = take_room(ap, room_id)) != M_OK)
+	if ((e = db_run(cx)) != M_OK || (e = take_room(ap, room_id)) != M_OK || (message && (e = read_rest(ap, room_id, &known)) != M_OK))
 		return e;
 	take_names(ap);
 	if (ap->r_prev.n > PREV_MAX && !ap->merged) {	/* more ends than one event may cite: what was read is of before */
 		ap->merged = true;
 		return (e = merge_ends(cx, room_id)) == M_OK ? append_open(ap, room_id) : e;
 	}
-	if ((e = take_state(ap, 0)) != M_OK)
+	if (known == NULL && (e = take_state(ap, 0)) != M_OK)
 		return e;
-	take_prev(ap);
+	if (message && known == NULL)
+		known_learn(cx, &ap->room, ap->slots, ap->nslots);
+	if (ap->prev == NULL)
+		take_prev(ap);
 	if (ap->rel != NULL)
 		relation_take(ap);
-	if (ap->txn_id != NULL && db_next(&ap->r_txn))
+	if (ap->txn_id != NULL && ap->txn_look && db_next(&ap->r_txn))
 		ap->txn_event = db_text(&ap->r_txn, 0);
 	if (ap->target_id != NULL)
 		take_target(ap);

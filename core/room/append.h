@@ -41,7 +41,10 @@ struct room {
 	int64_t joined, invited;
 	struct push_sums sums;		/* of the main timeline, as of the last event */
 	bool public, blocked;		/* blocked: or purged (purge.h) */
+	int64_t state_edits;		/* of messages alone: known.h */
 };
+
+#define TXN_KEY_LEN 16
 
 /* What someone wants to say. All strings esc. */
 struct draft {
@@ -67,6 +70,7 @@ struct append {
 	struct ctx *cx;
 	struct room room;
 	bool leaving;			/* set before append_open(): also out of a blocked room one may go */
+	bool message;			/* set before append_open(): one event, no state, and nothing else of the room in this transaction */
 	bool fresh;			/* the room's row does not exist yet (createRoom) */
 	struct names names;
 
@@ -74,7 +78,8 @@ struct append {
 	size_t nslots, slots_cap;
 
 	const char *txn_id;		/* see append_txn() */
-	unsigned char txn_key[16];
+	unsigned char txn_key[TXN_KEY_LEN];
+	bool txn_look;			/* false: COMMIT tells (E_RETRY) when it was used already */
 	const char *txn_event;		/* the event id that this transaction id has made already, or NULL */
 
 	const char *target_id;		/* see append_want_target() */
@@ -116,6 +121,8 @@ void append_want_stripped(struct append *ap);
 void append_want_target(struct append *ap, const char *event_id);
 /* Idempotence: path is what scopes the transaction id (struct req, txn_path); afterwards look at ap->txn_event. */
 void append_txn(struct append *ap, const char *path, const char *txn_id);
+/* What a transaction id has made already, or NULL. One round trip. */
+enum err append_txn_made(struct ctx *cx, const char *path, const char **event_id);
 /* How many events append_event() may be called for. Default 1. */
 void append_reserve(struct append *ap, size_t events);
 

@@ -8,10 +8,10 @@
 
 STMT(append_room_insert,
     "INSERT INTO room (nid, id, version, public, last_room_pos, state_ver, extremities, depth, joined, invited, created_ts,"
-    " n_a, n_b, n_c, n_d, n_e) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)");
+    " n_a, n_b, n_c, n_d, n_e, end_nid, end_id) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)");
 STMT(append_room_update,
     "UPDATE room SET last_room_pos = $2, state_ver = $3, extremities = $4, depth = $5, joined = $6, invited = $7,"
-    " n_a = $8, n_b = $9, n_c = $10, n_d = $11, n_e = $12, last_pos = stream_pos() WHERE nid = $1");
+    " n_a = $8, n_b = $9, n_c = $10, n_d = $11, n_e = $12, end_nid = $13, end_id = $14, last_pos = stream_pos() WHERE nid = $1");
 STMT_WARM(append_room_update, "web");
 #define NO_SUMS	P_NULL, P_NULL, P_NULL, P_NULL, P_NULL
 /* A message sent alone, as most are: half of what the same costs out of arrays. */
@@ -69,10 +69,11 @@ write_room(struct append *ap)
 	if (ap->fresh)
 		db_queue(ap->cx, NULL, DB_NONE, &append_room_insert, P_I64(r->nid), P_TEXT(r->id), P_TEXT(r->rv->id), P_BOOL(r->public),
 		    P_I64(r->last_room_pos), P_I64(r->state_ver), P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited),
-		    P_I64(ap->cx->now), SUMS(r->sums));
+		    P_I64(ap->cx->now), SUMS(r->sums), P_I64(ap->prev->nid), P_TEXT(ap->prev->id));
 	else
 		db_queue(ap->cx, NULL, DB_NONE, &append_room_update, P_I64(r->nid), P_I64(r->last_room_pos), P_I64(r->state_ver),
-		    P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited), SUMS(r->sums));
+		    P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited), SUMS(r->sums),
+		    P_I64(ap->prev->nid), P_TEXT(ap->prev->id));
 }
 
 #define EVENT_PARAMS(ap, m, c)									\

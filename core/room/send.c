@@ -31,6 +31,19 @@ open_room(struct append *ap, const char *room, const struct txn *txn, const char
 	return e;
 }
 
+/* What is refused now may have been sent before, when it was not. */
+static enum err
+refused(struct ctx *cx, const struct txn *txn, enum err why, const char **event_id)
+{
+	enum err e;
+
+	if (txn->id == NULL)
+		return why;
+	if ((e = append_txn_made(cx, txn->path, event_id)) != M_OK)
+		return e;
+	return *event_id != NULL ? M_OK : why;
+}
+
 enum err
 room_send(struct ctx *cx, const char *room, const char *type, struct json *content, const struct txn *txn, const char **event_id)
 {
@@ -51,10 +64,15 @@ room_send(struct ctx *cx, const char *room, const char *type, struct json *conte
 		return e;
 	append_init(&ap, cx);
 	append_want_draft(&ap, &d);
-	if ((e = open_room(&ap, room, txn, event_id)) != M_OK || *event_id != NULL)
+	ap.message = true;
+	if (txn->id != NULL) {
+		append_txn(&ap, txn->path, txn->id);
+		ap.txn_look = cx->attempt > 0;
+	}
+	if ((e = append_open(&ap, room)) != M_OK || (*event_id = ap.txn_event) != NULL)
 		return e;
 	if ((e = append_event(&ap, &d, &ev)) != M_OK || (e = relation_check(&ap)) != M_OK)
-		return e;
+		return refused(cx, txn, e, event_id);
 	append_close(&ap);
 	*event_id = ev->id;
 	return M_OK;

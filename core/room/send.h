@@ -3,7 +3,8 @@
  *
  * All in TX_RW; three round trips with the access token and COMMIT. The same
  * transaction id (struct txn) gives the same event id, also when two workers have it
- * at the same moment: the id is looked up under the room's lock.
+ * at the same moment: a message's is looked up when COMMIT finds it used (then the dispatcher runs the request again, ctx.attempt), or
+ * when the message is refused; a redaction's under the room's lock.
  */
 #ifndef HEARTH_SEND_H
 #define HEARTH_SEND_H

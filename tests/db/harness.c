@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/crypto/crypto.h"
+#include "core/room/known.h"
 #include "tests/db/main.h"
 
 static struct arena *forever;	/* of this test */
@@ -110,7 +111,7 @@ session_on(const char *conninfo)
 		abort();
 	if (key == NULL)
 		key = signing_key_new("ed25519:test", (const unsigned char *)"a seed that only tests know, yes!");
-	*cx = (struct ctx){ .a = arena_new(), .db = db_open(conninfo), .conf = test_conf(), .key = key, .now = clock_ms(),
+	*cx = (struct ctx){ .a = arena_new(), .db = db_open(conninfo), .conf = test_conf(), .key = key, .known = known_new(), .now = clock_ms(),
 		.req_id = "test", .route = "test" };
 	return cx;
 }
@@ -134,6 +135,7 @@ void
 session_end(struct ctx *cx)
 {
 	db_close(cx->db);
+	known_free(cx->known);
 	arena_free(cx->a);
 	free(cx);
 }
