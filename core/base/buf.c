@@ -52,18 +52,29 @@ buf_putc(struct buf *b, char c)
 	b->s[b->n] = '\0';
 }
 
-void
-buf_i64(struct buf *b, int64_t v)
+size_t
+i64_digits(char out[I64_DIGITS], int64_t v)
 {
-	char digits[24], *p = digits + sizeof(digits);
+	char digits[I64_DIGITS], *p = digits + sizeof(digits);
 	uint64_t u = v < 0 ? -(uint64_t)v : (uint64_t)v;
+	size_t n;
 
 	do
 		*--p = (char)('0' + u % 10);
 	while (u /= 10);
 	if (v < 0)
 		*--p = '-';
-	buf_add(b, p, (size_t)(digits + sizeof(digits) - p));
+	n = (size_t)(digits + sizeof(digits) - p);
+	memcpy(out, p, n);
+	return n;
+}
+
+void
+buf_i64(struct buf *b, int64_t v)
+{
+	char digits[I64_DIGITS];
+
+	buf_add(b, digits, i64_digits(digits, v));
 }
 
 void

@@ -22,6 +22,8 @@ void buf_add(struct buf *b, const void *p, size_t n);
 void buf_puts(struct buf *b, const char *s);
 void buf_putc(struct buf *b, char c);
 void buf_i64(struct buf *b, int64_t v);
+#define I64_DIGITS 20		/* with the sign */
+size_t i64_digits(char out[I64_DIGITS], int64_t v);	/* no NUL; their number */
 void buf_addf(struct buf *b, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void buf_reserve(struct buf *b, size_t more);

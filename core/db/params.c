@@ -1,8 +1,8 @@
 /* core/db/params.c - parameters into the queue. All travel as text but for bytes, which travel as they are. */
-#include <inttypes.h>
 #include <limits.h>
 #include <stdarg.h>
 
+#include "core/base/buf.h"
 #include "core/db/impl.h"
 
 static void
@@ -17,9 +17,9 @@ put(struct db *db, const void *p, size_t n)
 static void
 put_i64(struct db *db, int64_t v)
 {
-	char s[21];
+	char s[I64_DIGITS];
 
-	put(db, s, (size_t)snprintf(s, sizeof(s), "%" PRId64, v));
+	put(db, s, i64_digits(s, v));
 }
 
 /* {1,2,3} */

@@ -12,39 +12,49 @@ db_next(struct rows *r)
 	return true;
 }
 
-static bool
-on_row(const struct rows *r, int col)
+/* "" where it is NULL. */
+static const char *
+cell(const struct rows *r, int col)
 {
-	assert(r->res != NULL && r->i >= 0 && r->i < r->n && col >= 0 && col < PQnfields(r->res));
-	return true;
+	const char *s;
+
+	assert(r->res != NULL && r->i >= 0 && r->i < r->n && col >= 0);
+	s = PQgetvalue(r->res, r->i, col);
+	assert(s != NULL);	/* it is NULL where there is no such column */
+	return s;
 }
 
 bool
 db_null(const struct rows *r, int col)
 {
-	return on_row(r, col) && PQgetisnull(r->res, r->i, col);
+	return *cell(r, col) == '\0' && PQgetisnull(r->res, r->i, col);
 }
 
 const char *
 db_text(const struct rows *r, int col)
 {
-	return db_null(r, col) ? NULL : PQgetvalue(r->res, r->i, col);
+	const char *s = cell(r, col);
+
+	return *s == '\0' && PQgetisnull(r->res, r->i, col) ? NULL : s;
 }
 
+/* What PostgreSQL writes: an optional sign, digits that fit. A sync reads a dozen of these per event. */
 int64_t
 db_i64(const struct rows *r, int col)
 {
-	const char *s = db_text(r, col);
+	const char *s = cell(r, col);
+	bool negative = *s == '-';
+	uint64_t u = 0;
 
-	return s == NULL ? 0 : strtoll(s, NULL, 10);
+	for (s += negative; *s >= '0' && *s <= '9'; s++)
+		u = 10 * u + (uint64_t)(*s - '0');
+	return negative ? (int64_t)-u : (int64_t)u;
 }
 
 bool
 db_bool(const struct rows *r, int col)
 {
-	const char *s = db_text(r, col);
-
-	return s != NULL && *s == 't';
+	return *cell(r, col) == 't';
 }
 
 static int

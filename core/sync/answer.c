@@ -49,26 +49,28 @@ write_event(struct sync_run *run, struct arena *a, struct sync_req *q, const str
 {
 	const char *txn = e->txn_id && e->txn_device == q->w->device ? e->txn_id : NULL;
 	bool joined = membership == MEM_JOIN;
+	struct buf own, *b = run->scratch ? run->scratch : &own;
 	struct json *v;
-	struct buf b;
 
 	if (q->f->federation && m->rv) {
 		write_pdu(&q->o, a, m, &e->ev);
 		return;
 	}
-	if (!txn && !q->f->only_fields && (joined || membership == MEM_NONE)) {
+	if (!run->scratch && !txn && !q->f->only_fields && (joined || membership == MEM_NONE)) {
 		if (!e->text[joined])
 			shared_text(run, e, joined);
 		json_rawn(&q->o, NULL, e->text[joined], e->text_n[joined]);
 		return;
 	}
-	buf_init(&b, a);
-	room_event_base(&b, &e->ev, NULL);
-	room_event_unsigned(&b, &e->ev, NULL, run->cx->now, membership, txn);
-	if (q->f->only_fields && json_parse(a, b.s, b.n, &v) == JSON_OK)
+	if (b == &own)
+		buf_init(b, a);
+	b->n = 0;
+	room_event_base(b, &e->ev, NULL);
+	room_event_unsigned(b, &e->ev, NULL, run->cx->now, membership, txn);
+	if (q->f->only_fields && json_parse(a, b->s, b->n, &v) == JSON_OK)
 		json_value(&q->o, NULL, filter_fields(a, q->f, v));
 	else
-		json_rawn(&q->o, NULL, b.s, b.n);
+		json_rawn(&q->o, NULL, b->s, b->n);
 }
 
 static enum membership

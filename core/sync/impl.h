@@ -183,6 +183,7 @@ struct sync_run {
 	struct ring *ring;
 	struct position now;
 	int64_t seen;
+	struct buf *scratch;	/* of one reader alone: his events are rendered in it, one after the other. NULL: they may have more readers */
 };
 
 /* What this process knows of the streams goes: it is as a worker that has just started. */

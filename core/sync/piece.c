@@ -22,6 +22,7 @@
 struct piece {
 	struct ctx cx;		/* with the piece's memory */
 	struct sync_run run;	/* with this ctx */
+	struct buf scratch;
 	struct sync_req *q;
 	struct sync_job *jobs;
 	size_t n;
@@ -431,6 +432,8 @@ pieces_start(struct pieces *ps, struct sync_run *run, struct sync_req *q)
 		*p = (struct piece){ .cx = *run->cx, .run = *run, .q = q, .jobs = q->jobs + ps->next, .n = n, .weight = weight };
 		p->cx.a = a;
 		p->run.cx = &p->cx;
+		buf_init(&p->scratch, a);
+		p->run.scratch = &p->scratch;
 		piece_start(p);
 		ps->v[ps->n++] = p;
 		ps->weight += weight;
