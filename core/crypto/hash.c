@@ -5,15 +5,29 @@
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <openssl/rand.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/b64.h"
 
+/* Looked up once: with EVP_sha256() OpenSSL searches its providers at every digest, which takes as long as the digest of a small event. */
+static EVP_MD *md_sha256;
+
+static void
+fetch(void)
+{
+	if ((md_sha256 = EVP_MD_fetch(NULL, "SHA256", NULL)) == NULL)
+		abort();
+}
+
 void
 sha256(const void *p, size_t n, unsigned char out[SHA256_LEN])
 {
-	if (EVP_Digest(p, n, out, NULL, EVP_sha256(), NULL) != 1)
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fetch);
+	if (EVP_Digest(p, n, out, NULL, md_sha256, NULL) != 1)
 		abort();	/* out of memory */
 }
 

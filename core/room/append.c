@@ -63,6 +63,12 @@ slot_find(const struct append *ap, const char *type, const char *key)
 	return NULL;
 }
 
+static struct slot
+slot_empty(const char *type, const char *key)
+{
+	return (struct slot){ .type = type, .key = key, .row = -1, .type_nid = name_known(type), .key_nid = name_known(key) };
+}
+
 static struct slot *
 slot_add(struct append *ap, const char *type, const char *key)
 {
@@ -71,7 +77,7 @@ slot_add(struct append *ap, const char *type, const char *key)
 	if (s != NULL)
 		return s;
 	s = GROW(ap->cx->a, ap->slots, ap->nslots, ap->slots_cap);
-	*s = (struct slot){ .type = type, .key = key, .row = -1, .type_nid = name_known(type), .key_nid = name_known(key) };
+	*s = slot_empty(type, key);
 	return s;
 }
 
@@ -368,6 +374,8 @@ append_open(struct append *ap, const char *room_id)
 	take_names(ap);
 	if (ap->r_prev.n > PREV_MAX && !ap->merged) {	/* more ends than one event may cite: what was read is of before */
 		ap->merged = true;
+		for (size_t i = 0; i < ap->nslots; i++)		/* so is what was remembered */
+			ap->slots[i] = slot_empty(ap->slots[i].type, ap->slots[i].key);
 		return (e = merge_ends(cx, room_id)) == M_OK ? append_open(ap, room_id) : e;
 	}
 	if (known == NULL && (e = take_state(ap, 0)) != M_OK)
