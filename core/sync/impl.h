@@ -7,7 +7,7 @@
  *
  *	snapshot (position, tail of the streams, sessions)	one round trip
  *	light requests, all together:	load, COMMIT		one round trip
- *	a request alone:		what changed; per 50 rooms: load, complete
+ *	a request alone:		what changed; per 50 rooms: load, complete (three pieces side by side)
  *
  * Light is a request whose token the ring covers, whose own memberships did not change,
  * and that has few rooms to look at.
