@@ -26,7 +26,7 @@
  * does) before the arenas go in which results were to live.
  *
  * ERRORS. 40001, 40P01: E_RETRY. Lock or statement time-out, connection lost,
- * too many connections: E_UNAVAILABLE. 23505: E_CONFLICT (db_constraint() names it).
+ * too many connections: E_UNAVAILABLE. 23505, 23P01: E_CONFLICT (db_constraint() names it).
  * Anything else is ours: logged with statement name and SQLSTATE (never
  * parameters), M_UNKNOWN. After an error inside a transaction only
  * db_rollback() is allowed.
@@ -117,6 +117,7 @@ const char *db_text(const struct rows *r, int col);
 int64_t db_i64(const struct rows *r, int col);
 bool db_bool(const struct rows *r, int col);
 const void *db_bytes(const struct rows *r, int col, size_t *n);
+const void *db_bytes_of(struct arena *a, const char *text, size_t *n);	/* the same of a bytea that db_text() gave */
 int64_t *db_i64s(const struct rows *r, int col, size_t *n);		/* bigint[] */
 const char **db_texts(const struct rows *r, int col, size_t *n);	/* text[] */
 

@@ -135,7 +135,7 @@ judge(struct db *db, struct slot *slot, const PGresult *res, const char *state)
 
 	if (is(state, "40001") || is(state, "40P01"))
 		return E_RETRY;
-	if (is(state, "23505"))
+	if (is(state, "23505") || is(state, "23P01"))
 		return E_CONFLICT;
 	if (is(state, "0A000") && fn != NULL && strcmp(fn, "RevalidateCachedQuery") == 0) {
 		slot->state = SLOT_STALE;

@@ -65,9 +65,8 @@ nibble(char c)
 
 /* bytea comes as \x and hex digits (bytea_output is set at connect). */
 const void *
-db_bytes(const struct rows *r, int col, size_t *n)
+db_bytes_of(struct arena *a, const char *s, size_t *n)
 {
-	const char *s = db_text(r, col);
 	unsigned char *out;
 	size_t i;
 
@@ -76,12 +75,18 @@ db_bytes(const struct rows *r, int col, size_t *n)
 		return NULL;
 	assert(s[0] == '\\' && s[1] == 'x');
 	s += 2;
-	*n = ((size_t)PQgetlength(r->res, r->i, col) - 2) / 2;
-	out = arena_alloc(r->a, *n + 1);
+	*n = strlen(s) / 2;
+	out = arena_alloc(a, *n + 1);
 	for (i = 0; i < *n; i++)
 		out[i] = (unsigned char)(nibble(s[2 * i]) << 4 | nibble(s[2 * i + 1]));
 	out[*n] = 0;
 	return out;
+}
+
+const void *
+db_bytes(const struct rows *r, int col, size_t *n)
+{
+	return db_bytes_of(r->a, db_text(r, col), n);
 }
 
 static size_t

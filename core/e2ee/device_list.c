@@ -3,14 +3,12 @@
 
 #include "core/base/json.h"
 
-#define NOW "until = 9223372036854775807"
 /* The row of state s flips between joined and not joined. */
 #define FLIPS										\
 	"(s.membership = 2) <> coalesce((SELECT p.membership = 2 FROM state p WHERE p.room = s.room AND p.line = 0 AND p.type = 2"	\
-	" AND p.key = s.key AND p.until = s.since), false)"
+	" AND p.key = s.key AND p.since < s.since ORDER BY p.since DESC LIMIT 1), false)"
 #define JOINED_NOW									\
-	"coalesce((SELECT p.membership = 2 FROM state p WHERE p.room = s.room AND p.line = 0 AND p.type = 2 AND p.key = s.key"	\
-	" AND p." NOW "), false)"
+	"coalesce((SELECT p.membership = 2 FROM current_state p WHERE p.room = s.room AND p.type = 2 AND p.key = s.key), false)"
 
 /*
  * Candidates by kind: 1 changed something that all see who share a room; 3 changed something
@@ -28,24 +26,22 @@ STMT(device_lists_select,
     "	AND (r.last_pos >= $2 OR r.last_pos = ANY($3)) AND s.key <> $1 AND " FLIPS
     /* all whom I came to */
     " UNION SELECT s.key, 4 FROM local_member m CROSS JOIN LATERAL"
-    "	(SELECT key FROM state WHERE room = m.room AND line = 0 AND type = 2 AND " NOW " AND membership = 2 OFFSET 0) s"
+    "	(SELECT key FROM current_state WHERE room = m.room AND type = 2 AND membership = 2 OFFSET 0) s"
     "	WHERE m.usr = $1 AND m.membership = 2 AND (m.joined_pos >= $2 OR m.joined_pos = ANY($3)) AND s.key <> $1"
     /* all whom I went from: as of my leave */
     " UNION SELECT s.key, 5 FROM local_member m JOIN event e ON e.nid = m.event CROSS JOIN LATERAL"
-    "	(SELECT key FROM state WHERE room = m.room AND line = 0 AND type = 2 AND membership = 2"
-    "	 AND until > e.at_ver AND since <= e.at_ver OFFSET 0) s"
+    "	(SELECT key FROM state_of_room(m.room, e.at_ver) WHERE type = 2 AND membership = 2 OFFSET 0) s"
     "	WHERE m.usr = $1 AND m.membership IN (4, 5) AND m.joined_pos IS NOT NULL AND (m.pos >= $2 OR m.pos = ANY($3))"
     "	AND (e.pos >= $2 OR e.pos = ANY($3)) AND s.key <> $1)"	/* forgetting a room later is not leaving it */
     " SELECT n.body, bool_or(c.kind IN (3, 4) OR (c.kind = 1 AND sh.yes)), bool_or(c.kind = 5 AND NOT sh.yes)"
     " FROM cand c CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = c.usr OFFSET 0) n LEFT JOIN LATERAL (SELECT c.usr = $1 OR EXISTS ("
-    "	SELECT FROM state b JOIN local_member a ON a.room = b.room AND a.usr = $1 AND a.membership = 2"
-    "	WHERE b.key = c.usr AND b.type = 2 AND b.line = 0 AND b." NOW " AND b.membership = 2) AS yes"
+    "	SELECT FROM current_state b JOIN local_member a ON a.room = b.room AND a.usr = $1 AND a.membership = 2"
+    "	WHERE b.key = c.usr AND b.type = 2 AND b.membership = 2) AS yes"
     "	WHERE c.kind IN (1, 5)) sh ON true GROUP BY n.body");
 
 STMT(device_lists_members,
     "SELECT s.room, s.key, s.pos, j.joined, n.body,"
-    " CASE WHEN NOT j.joined THEN ARRAY(SELECT b.room FROM state b WHERE b.key = s.key AND b.type = 2 AND b.line = 0"
-    "	AND b." NOW " AND b.membership = 2) END"
+    " CASE WHEN NOT j.joined THEN ARRAY(SELECT b.room FROM current_state b WHERE b.key = s.key AND b.type = 2 AND b.membership = 2) END"
     " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo) CROSS JOIN LATERAL"
     " (SELECT * FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND type = 2 OFFSET 0) s"
     " CROSS JOIN LATERAL (SELECT " JOINED_NOW " AS joined OFFSET 0) j JOIN name n ON n.nid = s.key WHERE " FLIPS);

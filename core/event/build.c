@@ -2,9 +2,8 @@
  * core/event/build.c - a new event of this server.
  *
  * Sends wait for this, so nothing is serialized twice: content is written once,
- * and the texts that are hashed, signed and stored are put together around it. What
- * is signed and what the event id is the hash of are the same bytes (the redacted
- * event without signatures), so they are written once too. A unit test holds the texts against json_canonical().
+ * and the texts that are hashed and stored are put together around it. A unit test holds them against
+ * json_canonical(). It is not signed here: see event_complete().
  */
 #include "core/event/impl.h"
 
@@ -23,7 +22,7 @@ struct work {
 	const char *id;			/* v1, v2: from the start */
 	const char *auth, *prev;	/* JSON texts */
 	const char *text;		/* of content */
-	const char *hash, *sig;		/* b64 */
+	const char *hash;		/* b64 */
 };
 
 /* {"key": or ,"key": */
@@ -184,13 +183,6 @@ begin(struct work *w)
 		w->id = arena_printf(a, "$%s:%s", random_letters(a, 24), w->cx->conf->server_name);
 }
 
-/* {"server":{"ed25519:key":"signature"}} */
-static const char *
-signatures_text(const struct work *w)
-{
-	return arena_printf(w->cx->a, "{\"%s\":{\"%s\":\"%s\"}}", w->cx->conf->server_name, w->cx->key->id, w->sig);
-}
-
 static const char *
 redacted_text(const struct work *w, size_t *n)
 {
@@ -200,9 +192,9 @@ redacted_text(const struct work *w, size_t *n)
 }
 
 static enum err
-hash_and_sign(struct work *w)
+hash(struct work *w)
 {
-	unsigned char hash[SHA256_LEN], sig[ED25519_SIG];
+	unsigned char hash[SHA256_LEN];
 	struct arena *a = w->cx->a;
 	const char *text;
 	size_t n, whole;
@@ -215,10 +207,8 @@ hash_and_sign(struct work *w)
 	    strlen(w->cx->conf->server_name) + strlen(w->cx->key->id);
 	if (whole > EVENT_MAX)
 		return fail(w->cx, M_TOO_LARGE, "the event is larger than 65536 bytes");
-	text = redacted_text(w, &n);
-	ed25519_sign(w->cx->key, text, n, sig);
-	w->sig = b64_encode(a, sig, sizeof(sig));
 	if (w->rv->event_id_format != 1) {
+		text = redacted_text(w, &n);
 		sha256(text, n, hash);
 		w->id = event_id_from_hash(a, w->rv, hash);
 	}
@@ -226,18 +216,19 @@ hash_and_sign(struct work *w)
 }
 
 static const char *
-rest_text(const struct work *w)
+rest_text(const struct work *w, bool packed)
 {
 	struct buf b;
 
 	buf_init(&b, w->cx->a);
-	buf_reserve(&b, strlen(w->auth) + strlen(w->prev) + 384);
-	put_raw(&b, "auth_events", w->auth);
-	put_int(&b, "depth", w->depth);
-	put_hashes(&b, w->hash);
-	put_raw(&b, "prev_events", w->prev);
+	if (!packed) {
+		put_raw(&b, "auth_events", w->auth);
+		put_int(&b, "depth", w->depth);
+		put_raw(&b, "prev_events", w->prev);
+	}
 	put_esc(&b, "redacts", top_redacts(w));
-	put_raw(&b, "signatures", signatures_text(w));
+	if (b.n == 0)
+		buf_putc(&b, '{');
 	buf_putc(&b, '}');
 	return b.s;
 }
@@ -254,11 +245,9 @@ tree(const struct work *w)
 {
 	struct arena *a = w->cx->a;
 	const struct event_draft *d = w->d;
-	struct json *pdu = json_new_obj(a), *hashes = json_new_obj(a), *sigs = json_new_obj(a), *ours = json_new_obj(a);
+	struct json *pdu = json_new_obj(a), *hashes = json_new_obj(a);
 
 	json_set(a, hashes, "sha256", json_new_str(a, w->hash));
-	json_set(a, ours, w->cx->key->id, json_new_str(a, w->sig));
-	json_set(a, sigs, w->cx->conf->server_name, ours);
 	json_set(a, pdu, "auth_events", edges_tree(w, d->auth_ids, d->auth_hashes, d->nauth));
 	json_set(a, pdu, "content", w->content);
 	json_set(a, pdu, "depth", json_new_int(a, w->depth));
@@ -269,7 +258,6 @@ tree(const struct work *w)
 	set_esc(a, pdu, "redacts", top_redacts(w));
 	set_esc(a, pdu, "room_id", d->room);
 	set_esc(a, pdu, "sender", d->sender);
-	json_set(a, pdu, "signatures", sigs);
 	set_esc(a, pdu, "state_key", d->state_key);
 	set_esc(a, pdu, "type", d->type);
 	return pdu;
@@ -284,14 +272,16 @@ event_build(struct ctx *cx, const struct event_draft *d, struct event *ev)
 	if ((e = check_draft(cx, d)) != M_OK)
 		return e;
 	begin(&w);
-	if ((e = hash_and_sign(&w)) != M_OK)
+	if ((e = hash(&w)) != M_OK)
 		return e;
 	*ev = (struct event){
 		.rv = d->rv, .json = tree(&w), .content = w.content, .id = w.id,
 		.room = d->room ? d->room : arena_printf(cx->a, "!%s", w.id + 1),
 		.type = d->type, .sender = d->sender, .state_key = d->state_key, .ts = d->ts, .depth = w.depth,
 		.auth_ids = d->auth_ids, .prev_ids = d->prev_ids, .nauth = d->nauth, .nprev = d->nprev,
-		.content_text = w.text, .rest_text = rest_text(&w),
+		.content_text = w.text,
 	};
+	ev->cites = cites_pack(cx->a, d->rv, ev, &ev->ncites);
+	ev->rest_text = rest_text(&w, ev->cites != NULL);
 	return M_OK;
 }

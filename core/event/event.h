@@ -65,9 +65,12 @@ struct event {
 	 * The two texts that table event keeps, both canonical JSON: content, and
 	 * the object of all other top-level keys that are no columns (columns:
 	 * type, state_key, sender, room_id, origin_server_ts, and event_id in v1 and
-	 * v2; `unsigned` is not stored). Filled by event_build(); else NULL: event_texts().
+	 * v2; `unsigned` is not stored). Filled by event_build(), which leaves out what event_complete() adds; else NULL: event_texts().
 	 */
 	const char *content_text, *rest_text;
+	/* Of an event of this server, where it can be: what it cites, which rest_text then leaves out; see cites_pack(). Else NULL. */
+	const unsigned char *cites;
+	size_t ncites;
 };
 
 /*
@@ -80,17 +83,25 @@ enum err event_read(struct ctx *cx, const struct room_version *rv, struct json *
 void event_texts(struct arena *a, struct event *ev);
 /*
  * The way back: *ev comes with rv and the columns (id, room, type, sender,
- * state_key, ts, content); adds what rest_text holds and the whole json. M_UNKNOWN
+ * state_key, ts, content, cites); adds what rest_text holds and the whole json. M_UNKNOWN
  * when rest is no such text. The authorization rules do not need it: an event
  * that auth_state.get() returns may be just columns, with json NULL.
  */
 enum err event_restore(struct ctx *cx, struct event *ev, const char *rest, size_t n);
 
 /*
+ * What an event cites as table event keeps it: depth (8 bytes, big-endian), the number of auth events (1 byte), and of each id the
+ * hash that it is (32 bytes), auth_events before prev_events. NULL where an id is no such hash, as in room versions 1 and 2.
+ */
+const unsigned char *cites_pack(struct arena *a, const struct room_version *rv, const struct event *ev, size_t *n);
+/* Sets depth, auth_ids, prev_ids of *ev and their numbers. false: these are no such bytes. */
+bool cites_unpack(struct arena *a, const struct room_version *rv, const unsigned char *p, size_t n, struct event *ev);
+
+/*
  * Makes a PDU out of what a client sent: adds room_id, sender, origin_server_ts, auth_events,
- * prev_events, depth (cut at the version's limit), hashes, signature; computes the id. M_TOO_LARGE
- * over the size limits, M_BAD_JSON where the version's canonical JSON forbids a number.
- * Signs as cx->conf->server_name with cx->key. content is not changed.
+ * prev_events, depth (cut at the version's limit), hashes; computes the id. M_TOO_LARGE
+ * over the size limits, M_BAD_JSON where the version's canonical JSON forbids a number. content is not changed.
+ * Not signed: event_complete().
  */
 struct event_draft {
 	const struct room_version *rv;
@@ -108,6 +119,13 @@ struct event_draft {
 	int64_t depth, ts;
 };
 enum err event_build(struct ctx *cx, const struct event_draft *d, struct event *ev);
+/*
+ * What is not stored of an event of this server, for it follows from the rest: its hashes, and the signature as
+ * cx->conf->server_name. Whoever asks for the whole PDU gets it signed with the key of today, cx->key: a key is good for events
+ * of before it, and no id or hash depends on signatures. Both add to ev->json what is missing there, and nothing else.
+ */
+void event_add_hashes(struct arena *a, struct event *ev);
+void event_complete(struct ctx *cx, struct event *ev);
 
 /* Content hash (b64), reference hash, event id. Spec: Server-Server API, "Signing Events". */
 const char *event_content_hash(struct arena *a, const struct event *ev);
@@ -153,7 +171,7 @@ struct auth_state {
 	const struct event *create;	/* v12: not among auth_events; else may be NULL (then get() is asked) */
 	/*
 	 * Is ev validly signed by this server? Asked for restricted joins alone
-	 * (v8+). NULL: only the signature of this very server can be known, and is checked.
+	 * (v8+). NULL: only the signature of this very server can be known; an event without signatures is one of its own.
 	 */
 	bool (*signed_by)(void *arg, const struct event *ev, const char *server);
 };

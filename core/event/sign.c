@@ -5,6 +5,7 @@
 #include "core/event/impl.h"
 
 #include "core/base/b64.h"
+#include "core/base/conf.h"
 
 #include <string.h>
 
@@ -71,6 +72,26 @@ event_sign(struct arena *a, const struct room_version *rv, struct json *pdu, con
     const struct signing_key *k)
 {
 	add_signature(a, pdu, event_redact(a, rv, pdu), server, k);
+}
+
+void
+event_add_hashes(struct arena *a, struct event *ev)
+{
+	struct json *hashes;
+
+	if (json_get(ev->json, "hashes") != NULL)
+		return;
+	hashes = json_new_obj(a);
+	json_set(a, hashes, "sha256", json_new_str(a, event_content_hash(a, ev)));
+	json_set(a, ev->json, "hashes", hashes);
+}
+
+void
+event_complete(struct ctx *cx, struct event *ev)
+{
+	event_add_hashes(cx->a, ev);
+	if (json_get(ev->json, "signatures") == NULL)
+		event_sign(cx->a, ev->rv, ev->json, cx->conf->server_name, cx->key);
 }
 
 bool

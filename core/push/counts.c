@@ -113,8 +113,8 @@ STMT(unread_events,
     "		LIMIT 1000") ") e ON true");
 /* The users' own member events, for rules that ask for the display name. */
 STMT(unread_names,
-    "SELECT q.n, s.since, s.until, e.content, e.flags"
-    " FROM " LOOKED_AT " q CROSS JOIN LATERAL (SELECT since, until, event FROM state WHERE room = q.room AND line = 0 AND type = 2 AND key = q.usr"
+    "SELECT q.n, s.since, e.content, e.flags"
+    " FROM " LOOKED_AT " q CROSS JOIN LATERAL (SELECT since, event FROM state WHERE room = q.room AND line = 0 AND type = 2 AND key = q.usr"
     "	ORDER BY since DESC LIMIT 100) s"
     " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e");
 STMT(unread_context, PUSH_ROOMS_OF("(SELECT DISTINCT room FROM " LOOKED_AT " x)"));
@@ -306,7 +306,7 @@ needs_events(const struct push_reader *r, unsigned mode)
 /* ---- counting by events */
 
 struct named {
-	int64_t since, until;
+	int64_t since;			/* until the next */
 	const struct json *name;
 };
 
@@ -326,10 +326,10 @@ take_names(struct ctx *cx, struct rows *r, struct custom *c)
 
 		if (to->names == NULL)
 			to->names = arena_calloc(cx->a, 100, sizeof *to->names);
-		json_parse(cx->a, db_text(r, 3), strlen(db_text(r, 3)), &v);
-		if (db_i64(r, 4) & EV_VERBATIM)
+		json_parse(cx->a, db_text(r, 2), strlen(db_text(r, 2)), &v);
+		if (db_i64(r, 3) & EV_VERBATIM)
 			v = json_get(v, "content");
-		to->names[to->nnames++] = (struct named){ db_i64(r, 1), db_i64(r, 2), json_get(v, "displayname") };
+		to->names[to->nnames++] = (struct named){ db_i64(r, 1), json_get(v, "displayname") };
 	}
 }
 
@@ -346,9 +346,11 @@ take_event(struct ctx *cx, struct unread_room *v, const struct custom *c, const 
 	if (push_reader_ignores(v->reader, row.sender))
 		return;
 	push_event_fill(cx->a, room, &row, &ev);
+	const struct named *named = NULL;
 	for (size_t i = 0; i < c->nnames; i++)
-		if (c->names[i].since <= row.at_ver && row.at_ver < c->names[i].until)
-			ev.display_name = c->names[i].name;
+		if (c->names[i].since <= row.at_ver && (named == NULL || c->names[i].since > named->since))
+			named = &c->names[i];
+	ev.display_name = named != NULL ? named->name : NULL;
 	said = push_match(rules, v->reader->user, &ev);
 	arena_rewind(cx->a, mark);
 	if (said.notify)

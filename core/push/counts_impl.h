@@ -12,7 +12,7 @@ struct push_room {
 	const struct room_version *rv;
 	struct event create;		/* id NULL: unknown */
 	struct push_power {
-		int64_t since, until;
+		int64_t since;		/* until the next */
 		struct event ev;
 	} *power;
 	size_t npower;
@@ -23,7 +23,7 @@ struct push_rooms {
 };
 /* Of rooms (room), each once: the create event and the power levels of the newest hundred versions. For push_rooms_take(). */
 #define PUSH_ROOMS_OF(rooms)									\
-	"SELECT r.nid, r.id, r.version, s.type, s.since, s.until, e.content, e.flags, (SELECT body FROM name WHERE nid = e.sender)"	\
+	"SELECT r.nid, r.id, r.version, s.type, s.since, e.content, e.flags, (SELECT body FROM name WHERE nid = e.sender)"	\
 	" FROM " rooms " q CROSS JOIN LATERAL (SELECT nid, id, version FROM room WHERE nid = q.room OFFSET 0) r"	\
 	" CROSS JOIN LATERAL ("									\
 	"	(SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 1 AND key = 0 ORDER BY since DESC LIMIT 1)"	\

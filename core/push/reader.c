@@ -170,7 +170,7 @@ push_rooms_take(struct ctx *cx, struct rows *r, struct push_rooms *out)
 
 	*out = (struct push_rooms){ .v = arena_calloc(a, (size_t)r->n + 1, sizeof *out->v) };
 	while (r->res != NULL && db_next(r)) {
-		struct event ev = { .sender = db_text(r, 8), .content = content_of(a, db_text(r, 6), (int)db_i64(r, 7)) };
+		struct event ev = { .sender = db_text(r, 7), .content = content_of(a, db_text(r, 5), (int)db_i64(r, 6)) };
 
 		if (m == NULL || m->nid != db_i64(r, 0)) {
 			m = &out->v[out->n++];
@@ -185,7 +185,7 @@ push_rooms_take(struct ctx *cx, struct rows *r, struct push_rooms *out)
 		if (db_i64(r, 3) == 1)
 			m->create = ev;
 		else
-			m->power[m->npower++] = (struct push_power){ db_i64(r, 4), db_i64(r, 5), ev };
+			m->power[m->npower++] = (struct push_power){ db_i64(r, 4), ev };
 	}
 }
 
@@ -231,9 +231,11 @@ push_event_fill(struct arena *a, const struct push_room *room, const struct push
 	struct auth_state st = { .get = state_get, .arg = &at, .create = room->create.id != NULL ? &room->create : NULL };
 	struct json *tree = json_new_obj(a);
 
+	const struct push_power *power = NULL;
 	for (size_t i = 0; i < room->npower; i++)
-		if (room->power[i].since <= row->at_ver && row->at_ver < room->power[i].until)
-			at.power = &room->power[i].ev;
+		if (room->power[i].since <= row->at_ver && (power == NULL || room->power[i].since > power->since))
+			power = &room->power[i];
+	at.power = power != NULL ? &power->ev : NULL;
 	json_set(a, tree, "content", content_of(a, row->content, row->flags));
 	json_set(a, tree, "room_id", json_new_esc(a, room->id));
 	json_set(a, tree, "sender", json_new_esc(a, row->sender));

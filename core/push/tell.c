@@ -48,8 +48,8 @@ STMT(tell_pushers,
 
 /* The newest of a key of the room's state. */
 #define STATE(type, key)						\
-	"(SELECT ARRAY[x.content, x.flags::text] FROM (SELECT event FROM state WHERE room = e.room AND line = 0"	\
-	"	AND type = " type " AND key = " key " ORDER BY since DESC LIMIT 1) s"	\
+	"(SELECT ARRAY[x.content, x.flags::text] FROM (SELECT event FROM current_state WHERE room = e.room"	\
+	"	AND type = " type " AND key = " key " OFFSET 0) s"			\
 	" CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) x)"
 STMT(tell_events,
     "SELECT " ROOM_EVENT_COLS ", (SELECT id FROM room WHERE nid = e.room), " STATE("7", "0") ", " STATE("10", "0") ", " STATE("2", "e.sender")

@@ -9,17 +9,17 @@ STMT(verdict_event,
     "SELECT e.room, (SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender),"
     " (SELECT body FROM name WHERE nid = e.state_key), e.content, e.flags, e.at_ver, e.members FROM " EVENT);
 STMT(verdict_room,
-    "SELECT r.nid, r.id, r.version, s.type, s.since, s.until, x.content, x.flags, (SELECT body FROM name WHERE nid = x.sender)"
+    "SELECT r.nid, r.id, r.version, s.type, s.since, x.content, x.flags, (SELECT body FROM name WHERE nid = x.sender)"
     " FROM " EVENT " JOIN room r ON r.nid = e.room"
-    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = e.room AND line = 0 AND type IN (1, 3) AND key = 0"
-    "	AND until > e.at_ver AND since <= e.at_ver OFFSET 0) s"
+    " CROSS JOIN LATERAL ((SELECT * FROM state WHERE room = e.room AND line = 0 AND type = 1 AND key = 0 AND since <= e.at_ver ORDER BY since DESC LIMIT 1)"
+    "	UNION ALL (SELECT * FROM state WHERE room = e.room AND line = 0 AND type = 3 AND key = 0 AND since <= e.at_ver ORDER BY since DESC LIMIT 1)) s"
     " CROSS JOIN LATERAL (SELECT content, flags, sender FROM event WHERE nid = s.event OFFSET 0) x");
 /* Who is joined when it comes, and by what name. */
 STMT(verdict_members,
     "SELECT u.n, x.content, x.flags FROM " EVENT " CROSS JOIN unnest($2::bigint[]) WITH ORDINALITY u(usr, n)"
-    " CROSS JOIN LATERAL (SELECT event FROM state WHERE room = e.room AND line = 0 AND type = 2 AND key = u.usr"
-    "	AND until > e.at_ver AND since <= e.at_ver AND membership = 2 OFFSET 0) s"
-    " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) x");
+    " CROSS JOIN LATERAL (SELECT event, membership FROM state WHERE room = e.room AND line = 0 AND type = 2 AND key = u.usr"
+    "	AND since <= e.at_ver ORDER BY since DESC LIMIT 1) s"
+    " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event AND s.membership = 2 OFFSET 0) x");
 
 struct user {
 	bool joined;

@@ -5,10 +5,10 @@
 STMT(access_room,
     "SELECT r.nid, r.version, r.last_room_pos, r.state_ver, m.membership, m.forgotten, m.room_pos, m.joined_pos IS NOT NULL,"
     /* where the last stay ended: a ban or a refused invitation after it shows nothing of what was between */
-    " (SELECT least(until, r.state_ver) FROM state WHERE room = r.nid AND line = 0 AND type = 2 AND key = $2 AND membership = 2"
-    "	ORDER BY since DESC LIMIT 1),"
-    " (SELECT (SELECT CASE WHEN flags & 8 = 0 THEN content ELSE (as_json(content) -> 'content')::text END FROM event WHERE nid = s.event) FROM state s"
-    "	WHERE s.room = r.nid AND s.line = 0 AND s.type = 5 AND s.key = 0 ORDER BY s.since DESC LIMIT 1)"
+    " (SELECT coalesce((SELECT min(since) FROM state WHERE room = r.nid AND line = 0 AND type = 2 AND key = $2 AND since > s.since), r.state_ver)"
+    "	FROM state s WHERE room = r.nid AND line = 0 AND type = 2 AND key = $2 AND membership = 2 ORDER BY since DESC LIMIT 1),"
+    " (SELECT (SELECT CASE WHEN flags & 8 = 0 THEN content ELSE (as_json(content) -> 'content')::text END FROM event WHERE nid = s.event) FROM current_state s"
+    "	WHERE s.room = r.nid AND s.type = 5 AND s.key = 0)"
     " FROM room r LEFT JOIN local_member m ON m.room = r.nid AND m.usr = $2 WHERE r.id = $1 AND NOT r.purged");
 STMT_WARM(access_room, "web");
 

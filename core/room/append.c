@@ -24,15 +24,15 @@ STMT(append_lock_one,
     " n_a, n_b, n_c, n_d, n_e, ARRAY[nextval('event_nid_seq')], state_edits,"
     " CASE WHEN extremities = ARRAY[end_nid] THEN end_nid END, end_id FROM room WHERE id = $1 FOR NO KEY UPDATE");
 STMT_WARM(append_lock_one, "web");
-/* A name is given by nid where this process knows it, else by text. The newest row of a key is the one that holds now. */
+/* A name is given by nid where this process knows it, else by text. */
 STMT(append_state_rows,
-    "SELECT k.n, s.since, s.event, s.membership, e.id, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender)"
+    "SELECT k.n, s.event, s.membership, e.id, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender)"
     " FROM unnest($2::bigint[], $3::text[], $4::bigint[], $5::text[]) WITH ORDINALITY k(t, tt, s, st, n)"
-    " CROSS JOIN LATERAL (SELECT since, event, membership FROM state WHERE room = (SELECT nid FROM room WHERE id = $1)"
-    "	AND line = 0 AND type = CASE WHEN k.t >= 0 THEN k.t ELSE (SELECT nid FROM name WHERE body = k.tt) END"
+    " CROSS JOIN LATERAL (SELECT event, membership FROM current_state WHERE room = (SELECT nid FROM room WHERE id = $1)"
+    "	AND type = CASE WHEN k.t >= 0 THEN k.t ELSE (SELECT nid FROM name WHERE body = k.tt) END"
     "	AND key = CASE WHEN k.s >= 0 THEN k.s ELSE (SELECT nid FROM name WHERE body = k.st) END"
-    "	ORDER BY since DESC LIMIT 1) s"
-    " LEFT JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e ON true");
+    "	OFFSET 0) s"
+    " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e");
 STMT_WARM(append_state_rows, "web");
 STMT(append_prev,
     "SELECT e.nid, e.id FROM room r CROSS JOIN LATERAL unnest(r.extremities) x(nid)"
@@ -44,7 +44,7 @@ STMT(append_target_row, "SELECT " ROOM_EVENT_COLS ", e.room = (SELECT nid FROM r
 /* For reference hashes (room versions 1 and 2). */
 STMT(append_whole,
     "SELECT e.nid, e.id, (SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender),"
-    " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags FROM event e WHERE e.nid = ANY($1)");
+    " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags, e.cites FROM event e WHERE e.nid = ANY($1)");
 STMT(append_fresh, "SELECT nextval('room_nid_seq'), ARRAY(SELECT nextval('event_nid_seq') FROM generate_series(1, $1::bigint))");
 
 void
@@ -193,22 +193,19 @@ take_state(struct append *ap, size_t first)
 	while (db_next(r)) {
 		struct slot *s = &ap->slots[first + (size_t)db_i64(r, 0) - 1];
 		struct json *tree = NULL;
-		const char *content = db_text(r, 5);
-		s->since = db_i64(r, 1);
-		if (db_null(r, 2))
-			continue;	/* a row that says: absent */
-		s->nid = db_i64(r, 2);
-		s->membership = (enum membership)db_i64(r, 3);
+		const char *content = db_text(r, 4);
+		s->nid = db_i64(r, 1);
+		s->membership = (enum membership)db_i64(r, 2);
 		json_parse(cx->a, content, strlen(content), &tree);
-		if (db_i64(r, 6) & EV_VERBATIM)
+		if (db_i64(r, 5) & EV_VERBATIM)
 			tree = json_get(tree, "content");
 		if (!json_is(tree, JSON_OBJ)) {
-			log_error(cx, "event_unreadable", LS("event", db_text(r, 4)));
+			log_error(cx, "event_unreadable", LS("event", db_text(r, 3)));
 			return fail(cx, M_UNKNOWN, "a stored event cannot be read");
 		}
 		struct event *ev = arena_zalloc(cx->a, sizeof *ev);
-		*ev = (struct event){ .rv = ap->room.rv, .content = tree, .id = db_text(r, 4), .room = ap->room.id, .type = s->type,
-			.state_key = s->key, .sender = db_text(r, 8), .ts = db_i64(r, 7) };
+		*ev = (struct event){ .rv = ap->room.rv, .content = tree, .id = db_text(r, 3), .room = ap->room.id, .type = s->type,
+			.state_key = s->key, .sender = db_text(r, 7), .ts = db_i64(r, 6) };
 		s->ev = ev;
 	}
 	return M_OK;
@@ -286,10 +283,12 @@ load_hashes(struct append *ap)
 	ap->hashes = arena_calloc(cx->a, (size_t)r.n + 1, sizeof *ap->hashes);
 	while (db_next(&r)) {
 		struct pdu_columns c = { db_text(&r, 1), ap->room.id, db_text(&r, 2), db_text(&r, 3), db_text(&r, 4), db_i64(&r, 5),
-			db_text(&r, 6), db_text(&r, 7), (int)db_i64(&r, 8) };
+			db_text(&r, 6), db_text(&r, 7), (int)db_i64(&r, 8), NULL, 0 };
 		struct event ev;
+		c.cites = db_bytes(&r, 9, &c.ncites);
 		if ((e = event_load(cx, ap->room.rv, &c, &ev)) != M_OK)
 			return e;
+		event_add_hashes(cx->a, &ev);
 		ap->hashes[ap->nhashes++] = (struct ref_hash){ c.id, event_reference_b64(cx->a, ap->room.rv, ev.json) };
 	}
 	return M_OK;
@@ -561,20 +560,16 @@ note_state(struct append *ap, struct made *m)
 	int64_t ver = ++ap->room.state_ver;
 
 	if (s->row >= 0)
-		ap->rows[s->row].until = ver;
-	else if (s->since > 0)
-		*GROW(ap->cx->a, ap->closes, ap->ncloses, ap->closes_cap) =
-		    (struct close_row){ m->type_nid, m->key_nid, s->since, ver };
+		ap->rows[s->row].passed = true;
 	m->prev_state = s->ev != NULL ? s->nid : -1;
 	s->type_nid = m->type_nid;
 	s->key_nid = m->key_nid;
 	s->row = (int)ap->nrows;
-	s->since = ver;
 	s->ev = &m->ev;
 	s->nid = m->nid;
 	s->membership = m->type_nid == T_MEMBER ? membership_of(json_get_str(m->ev.content, "membership")) : MEM_NONE;
 	*GROW(ap->cx->a, ap->rows, ap->nrows, ap->rows_cap) =
-	    (struct state_row){ m->type_nid, m->key_nid, ver, INT64_MAX, m->nid, s->membership };
+	    (struct state_row){ .type = m->type_nid, .key = m->key_nid, .since = ver, .event = m->nid, .membership = s->membership };
 	if (m->type_nid == T_MEMBER)
 		note_member(ap, m, s, was);
 }

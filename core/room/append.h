@@ -61,7 +61,6 @@ struct slot {
 	int64_t type_nid, key_nid;
 	const struct event *ev;		/* NULL: no such state. From the table: columns and content only */
 	int64_t nid;			/* ev's */
-	int64_t since;			/* version at which it began */
 	enum membership membership;	/* of member events */
 	int row;			/* index of the row made by this append, or -1: its row is in the table */
 };
@@ -103,8 +102,6 @@ struct append {
 	size_t nmade;
 	struct state_row *rows;
 	size_t nrows, rows_cap;
-	struct close_row *closes;
-	size_t ncloses, closes_cap;
 	struct member_row *members;
 	size_t nmembers, members_cap;
 	struct rows r_lock, r_state, r_prev, r_txn, r_target;

@@ -23,12 +23,9 @@ struct made {
 };
 /* A new row of table state. */
 struct state_row {
-	int64_t type, key, since, until, event;
+	int64_t type, key, since, event;
 	enum membership membership;
-};
-/* A row of table state that ends at version until. */
-struct close_row {
-	int64_t type, key, since, until;
+	bool passed;			/* another event among ap->made replaces it */
 };
 /* A new or changed row of table local_member. */
 struct member_row {

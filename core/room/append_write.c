@@ -17,27 +17,32 @@ STMT_WARM(append_room_update, "web");
 /* A message sent alone, as most are: half of what the same costs out of arrays. */
 STMT(append_single_event,
     "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
-    " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e)"
+    " push_class, members, n_a, n_b, n_c, n_d, n_e, cites, t_a, t_b, t_c, t_d, t_e)"
     " VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14,"
-    " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)");
+    " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)");
 STMT_WARM(append_single_event, "web");
 STMT(append_events,
     "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
-    " push_class, members, n_a, n_b, n_c, n_d, n_e)"
+    " push_class, members, n_a, n_b, n_c, n_d, n_e, cites)"
     " SELECT nid, $1, room_pos, ts, type, NULLIF(key, -1), sender, ver, ver, NULLIF(prev, -1), NULLIF(thread, -1), flags, id, content, pdu,"
-    " class, members, a, b, c, d, e"
+    " class, members, a, b, c, d, e, decode(cites, 'hex')"
     " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[],"
     " $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[],"
-    " $19::bigint[], $20::bigint[], $21::bigint[])"
-    " u(nid, room_pos, ts, type, key, sender, ver, prev, thread, flags, id, content, pdu, class, members, a, b, c, d, e)");
-STMT(append_state_close,
-    "UPDATE state SET until = $5 WHERE room = $1 AND line = 0 AND type = $2 AND key = $3 AND since = $4");
-STMT(append_state_insert,
-    "INSERT INTO state (room, line, type, key, since, until, event, membership)"
-    " SELECT $1, 0, type, key, since, until, event, NULLIF(membership, 0)"
-    " FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"
-    " u(type, key, since, until, event, membership)");
-STMT_WARM(append_state_insert, "web");
+    " $19::bigint[], $20::bigint[], $21::bigint[], $22::text[])"
+    " u(nid, room_pos, ts, type, key, sender, ver, prev, thread, flags, id, content, pdu, class, members, a, b, c, d, e, cites)");
+#define STATE_NOW(rows)											\
+	"INSERT INTO current_state (room, type, key, since, event, membership) " rows			\
+	" ON CONFLICT (room, type, key) DO UPDATE SET since = excluded.since, event = excluded.event, membership = excluded.membership"
+STMT(append_state_single,
+    "WITH s AS (INSERT INTO state (room, type, key, since, event, membership) VALUES ($1, $2, $3, $4, $5, NULLIF($6::smallint, 0))) "
+    STATE_NOW("VALUES ($1, $2, $3, $4, $5, NULLIF($6::smallint, 0))"));
+STMT_WARM(append_state_single, "web");
+STMT(append_state_many,
+    "WITH u AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"
+    "	u(type, key, since, event, membership, passed)),"
+    " s AS (INSERT INTO state (room, type, key, since, event, membership)"
+    "	SELECT $1, type, key, since, event, NULLIF(membership, 0) FROM u) "
+    STATE_NOW("SELECT $1, type, key, since, event, NULLIF(membership, 0) FROM u WHERE passed = 0"));
 /* joined_pos stays when someone who was in the room is still in it, and when he leaves: it began his last stay. */
 STMT(append_local_member,
     "INSERT INTO local_member AS m (usr, room, membership, event, room_pos, sender, stripped, joined_pos)"
@@ -53,7 +58,7 @@ STMT_WARM(append_txn_insert, "web");
 /* The original waits in redacted_original for a job to erase it; the first redaction stays the one that is named. */
 STMT(append_redacted,
     "UPDATE event SET redacted_by = $2, redacted_original = json_build_array(content, pdu, flags)::text,"
-    " content = $3, pdu = $4, flags = $5 WHERE nid = $1 AND redacted_by IS NULL");
+    " content = $3, pdu = $4, flags = $5, cites = NULL WHERE nid = $1 AND redacted_by IS NULL");
 
 static void
 write_room(struct append *ap)
@@ -79,7 +84,7 @@ write_room(struct append *ap)
 #define EVENT_PARAMS(ap, m, c)									\
 	P_I64((ap)->room.nid), P_I64((m)->nid), P_I64((m)->room_pos), P_I64((c)->ts), P_I64((m)->type_nid), P_I64((m)->key_nid),	\
 	    P_I64((m)->sender_nid), P_I64((m)->ver), P_I64((m)->prev_state), P_I64((m)->thread), P_I64((c)->flags), P_TEXT((c)->id),	\
-	    P_TEXT((c)->content), P_TEXT((c)->pdu), P_I64((m)->class), P_I64((m)->members), SUMS((m)->sums)
+	    P_TEXT((c)->content), P_TEXT((c)->pdu), P_I64((m)->class), P_I64((m)->members), SUMS((m)->sums), P_BYTES((c)->cites, (c)->ncites)
 
 static void
 write_single_event(struct append *ap, const struct pdu_columns *c)
@@ -92,6 +97,16 @@ write_single_event(struct append *ap, const struct pdu_columns *c)
 		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, EVENT_PARAMS(ap, m, c), SUMS(m->thread_sums));
 }
 
+static const char *
+hex(struct arena *a, const unsigned char *p, size_t n)
+{
+	char *s = arena_alloc(a, 2 * n + 1);
+
+	for (size_t i = 0; i < n; i++)
+		snprintf(s + 2 * i, 3, "%02x", p[i]);
+	return s;
+}
+
 static void
 write_events(struct append *ap)
 {
@@ -99,13 +114,14 @@ write_events(struct append *ap)
 	struct made **m = ap->made;
 	struct pdu_columns *c = arena_alloc(ap->cx->a, n * sizeof *c);
 	const char **id = arena_alloc(ap->cx->a, n * sizeof *id), **content = arena_alloc(ap->cx->a, n * sizeof *content),
-	    **pdu = arena_alloc(ap->cx->a, n * sizeof *pdu);
+	    **pdu = arena_alloc(ap->cx->a, n * sizeof *pdu), **cites = arena_alloc(ap->cx->a, n * sizeof *cites);
 
 	for (size_t i = 0; i < n; i++) {
 		event_columns(ap->cx->a, &m[i]->ev, &c[i]);
 		id[i] = c[i].id;
 		content[i] = c[i].content;
 		pdu[i] = c[i].pdu;
+		cites[i] = c[i].cites != NULL ? hex(ap->cx->a, c[i].cites, c[i].ncites) : NULL;
 	}
 	if (n == 1) {
 		write_single_event(ap, c);
@@ -116,7 +132,8 @@ write_events(struct append *ap)
 	    COLUMN(ap, n, c[i].ts), COLUMN(ap, n, m[i]->type_nid), COLUMN(ap, n, m[i]->key_nid), COLUMN(ap, n, m[i]->sender_nid),
 	    COLUMN(ap, n, m[i]->ver), COLUMN(ap, n, m[i]->prev_state), COLUMN(ap, n, m[i]->thread), COLUMN(ap, n, c[i].flags), P_TEXTS(id, n),
 	    P_TEXTS(content, n), P_TEXTS(pdu, n), COLUMN(ap, n, m[i]->class), COLUMN(ap, n, m[i]->members), COLUMN(ap, n, m[i]->sums.n[0]),
-	    COLUMN(ap, n, m[i]->sums.n[1]), COLUMN(ap, n, m[i]->sums.n[2]), COLUMN(ap, n, m[i]->sums.n[3]), COLUMN(ap, n, m[i]->sums.n[4]));
+	    COLUMN(ap, n, m[i]->sums.n[1]), COLUMN(ap, n, m[i]->sums.n[2]), COLUMN(ap, n, m[i]->sums.n[3]), COLUMN(ap, n, m[i]->sums.n[4]),
+	    P_TEXTS(cites, n));
 }
 
 static void
@@ -125,15 +142,13 @@ write_state(struct append *ap)
 	const struct state_row *s = ap->rows;
 	size_t n = ap->nrows;
 
-	for (size_t i = 0; i < ap->ncloses; i++) {
-		const struct close_row *c = &ap->closes[i];
-		db_queue(ap->cx, NULL, DB_NONE, &append_state_close, P_I64(ap->room.nid), P_I64(c->type), P_I64(c->key), P_I64(c->since),
-		    P_I64(c->until));
-	}
-	if (n > 0)
-		db_queue(ap->cx, NULL, DB_NONE, &append_state_insert, P_I64(ap->room.nid), COLUMN(ap, n, s[i].type),
-		    COLUMN(ap, n, s[i].key), COLUMN(ap, n, s[i].since), COLUMN(ap, n, s[i].until), COLUMN(ap, n, s[i].event),
-		    COLUMN(ap, n, s[i].membership));
+	if (n == 1)
+		db_queue(ap->cx, NULL, DB_NONE, &append_state_single, P_I64(ap->room.nid), P_I64(s->type), P_I64(s->key), P_I64(s->since),
+		    P_I64(s->event), P_I64(s->membership));
+	else if (n > 1)
+		db_queue(ap->cx, NULL, DB_NONE, &append_state_many, P_I64(ap->room.nid), COLUMN(ap, n, s[i].type),
+		    COLUMN(ap, n, s[i].key), COLUMN(ap, n, s[i].since), COLUMN(ap, n, s[i].event),
+		    COLUMN(ap, n, s[i].membership), COLUMN(ap, n, s[i].passed));
 }
 
 void
@@ -185,14 +200,16 @@ append_redact_target(struct append *ap)
 	struct ctx *cx = ap->cx;
 	const struct room_event *t = ap->target;
 	const struct made *by = ap->made[ap->nmade - 1];
-	struct pdu_columns c = { t->id, ap->room.id, t->type, t->sender, t->state_key, t->ts, t->content, t->pdu, t->flags };
+	struct pdu_columns c = { t->id, ap->room.id, t->type, t->sender, t->state_key, t->ts, t->content, t->pdu, t->flags, NULL, 0 };
 	struct event ev, pruned;
 	enum err e;
 
 	if (t->because != NULL)
 		return M_OK;
+	c.cites = db_bytes_of(cx->a, t->cites, &c.ncites);
 	if ((e = event_load(cx, ap->room.rv, &c, &ev)) != M_OK)
 		return e;
+	event_complete(cx, &ev);	/* from what is left, neither hash nor signature would follow */
 	pruned = ev;
 	pruned.json = event_redact(cx->a, ap->room.rv, ev.json);
 	pruned.content = json_get(pruned.json, "content");

@@ -12,9 +12,9 @@
 
 STMT(hierarchy_children,
     "SELECT n.body, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender), (SELECT nid FROM room WHERE id = n.body)"
-    " FROM state s CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = s.key) n"
+    " FROM current_state s CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = s.key) n"
     " CROSS JOIN LATERAL (SELECT content, flags, ts, sender FROM event WHERE nid = s.event OFFSET 0) e"
-    " WHERE s.room = $1 AND s.line = 0 AND s.type = 20 AND s.until = 9223372036854775807");
+    " WHERE s.room = $1 AND s.type = 20");
 
 STMT(hierarchy_parents,
     "SELECT nid FROM unnest($1::bigint[]) k(nid) WHERE EXISTS (SELECT 1 FROM state WHERE room = k.nid AND line = 0 AND type = 20) ORDER BY nid");

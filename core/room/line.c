@@ -6,19 +6,19 @@
 #define DEPTH_MAX 8	/* a state is looked up along at most so many lines */
 
 /*
- * Ends the rows that hold, begins the new ones. By ctid: one plan, a look-up for each key. What is a member's event may
- * stand verbatim in content (flag 8).
+ * A look-up for each key. What is a member's event may stand verbatim in content (flag 8).
  */
 STMT(line_write_rows,
     "WITH c AS MATERIALIZED (SELECT * FROM unnest($4::bigint[], $5::bigint[], $6::bigint[]) c(type, key, event)),"
-    " old AS MATERIALIZED (SELECT c.type, c.key, s.id, s.membership FROM c CROSS JOIN LATERAL (SELECT ctid AS id, membership, until FROM state"
-    "	WHERE room = $1 AND line = $2 AND type = c.type AND key = c.key ORDER BY since DESC LIMIT 1) s"
-    "	WHERE s.until = 9223372036854775807),"
-    " ended AS (UPDATE state SET until = $3 WHERE ctid = ANY(ARRAY(SELECT id FROM old))),"
-    " new AS (INSERT INTO state (room, line, type, key, since, event, membership)"
-    "	SELECT $1, $2, c.type, c.key, $3, NULLIF(c.event, 0), CASE WHEN c.type = 2 THEN (SELECT array_position(ARRAY['invite', 'join', 'knock',"
+    " old AS MATERIALIZED (SELECT c.type, c.key, s.membership FROM c CROSS JOIN LATERAL (SELECT membership FROM current_state"
+    "	WHERE room = $1 AND $2 = 0 AND type = c.type AND key = c.key OFFSET 0) s),"
+    " new AS (INSERT INTO state (room, line, type, key, since, event, untold, membership)"
+    "	SELECT $1, $2, c.type, c.key, $3, NULLIF(c.event, 0), true, CASE WHEN c.type = 2 THEN (SELECT array_position(ARRAY['invite', 'join', 'knock',"
     "	'leave', 'ban'], (CASE WHEN flags & 8 = 0 THEN as_json(content) ELSE as_json(content) -> 'content' END) ->> 'membership')"
-    "	FROM event WHERE nid = c.event) END FROM c RETURNING type, key, event, membership)"
+    "	FROM event WHERE nid = c.event) END FROM c RETURNING type, key, event, membership),"
+    " now AS (INSERT INTO current_state (room, type, key, since, event, membership)"
+    "	SELECT $1, type, key, $3, event, membership FROM new WHERE $2 = 0"
+    "	ON CONFLICT (room, type, key) DO UPDATE SET since = excluded.since, event = excluded.event, membership = excluded.membership)"
     " SELECT n.key, n.event, (SELECT sender FROM event WHERE nid = n.event), n.membership, o.membership,"
     " (SELECT body FROM name WHERE nid = n.key AND right(body, length($7)) = $7)"
     " FROM new n LEFT JOIN old o ON o.type = n.type AND o.key = n.key WHERE n.type = 2 AND $2 = 0");
@@ -30,8 +30,7 @@ STMT(line_insert,
 /* All that a state has on its lines above line 0, and where it is rooted there. */
 STMT(line_overlay,
     "SELECT DISTINCT ON (s.type, s.key) s.type, s.key, coalesce(s.event, 0) FROM state_path($1, $2::int, $3) p"
-    " CROSS JOIN LATERAL (SELECT type, key, event FROM state WHERE room = $1 AND line = p.line AND until > p.ver AND since <= p.ver OFFSET 0) s"
-    " WHERE p.line <> 0 ORDER BY s.type, s.key, p.step");
+    " CROSS JOIN LATERAL (SELECT * FROM state_of_line($1, p.line, p.ver) OFFSET 0) s WHERE p.line <> 0 ORDER BY s.type, s.key, p.step");
 STMT(line_root, "SELECT ver FROM state_path($1, $2::int, $3) WHERE line = 0");
 /* Is it a state: events of the room with a key each, no key twice, a create event among them? What was rejected counts for nothing. */
 STMT(line_given_is_state,

@@ -66,21 +66,43 @@ put_column(struct buf *b, const struct column *c)
 		buf_putc(b, '"');
 }
 
-void
-event_assemble(struct buf *b, const struct room_version *rv, const struct pdu_columns *c)
+static const char *
+list_text(struct arena *a, const char *const *ids, size_t n)
 {
-	struct column cols[7];
+	struct buf b;
+
+	buf_init(&b, a);
+	buf_putc(&b, '[');
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&b, "%s\"%s\"", i > 0 ? "," : "", ids[i]);
+	buf_putc(&b, ']');
+	return b.s;
+}
+
+/* What is stored, put together. */
+static void
+join_columns(struct buf *b, const struct room_version *rv, const struct pdu_columns *c)
+{
+	struct column cols[10];
 	size_t n = 0, i = 0;
 	const char *p = c->pdu + 1;
+	struct event cited;
+	bool cites = c->cites != NULL && cites_unpack(b->a, rv, c->cites, c->ncites, &cited);
 
 	if (c->flags & EV_VERBATIM) {
 		buf_puts(b, c->content);
 		return;
 	}
+	if (cites)
+		cols[n++] = (struct column){ "auth_events", list_text(b->a, cited.auth_ids, cited.nauth), false };
 	cols[n++] = (struct column){ "content", c->content, false };
+	if (cites)
+		cols[n++] = (struct column){ "depth", arena_printf(b->a, "%lld", (long long)cited.depth), false };
 	if (rv->event_id_format == 1)
 		cols[n++] = (struct column){ "event_id", c->id, true };
 	cols[n++] = (struct column){ "origin_server_ts", arena_printf(b->a, "%lld", (long long)c->ts), false };
+	if (cites)
+		cols[n++] = (struct column){ "prev_events", list_text(b->a, cited.prev_ids, cited.nprev), false };
 	if (!rv->room_id_is_create_hash || strcmp(c->type, "m.room.create") != 0 || c->state_key == NULL)
 		cols[n++] = (struct column){ "room_id", c->room, true };
 	cols[n++] = (struct column){ "sender", c->sender, true };
@@ -104,6 +126,24 @@ event_assemble(struct buf *b, const struct room_version *rv, const struct pdu_co
 }
 
 void
+event_assemble(struct ctx *cx, struct buf *b, const struct room_version *rv, const struct pdu_columns *c)
+{
+	struct event ev = { .rv = rv };
+	struct buf stored;
+
+	/* A foreign PDU has hashes. In a string the quotes would stand behind backslashes. */
+	if (c->flags & EV_VERBATIM || strstr(c->pdu, "\"hashes\":") != NULL) {
+		join_columns(b, rv, c);
+		return;
+	}
+	buf_init(&stored, cx->a);
+	join_columns(&stored, rv, c);
+	if (json_parse(cx->a, stored.s, stored.n, &ev.json) == JSON_OK)
+		event_complete(cx, &ev);
+	buf_puts(b, ev.json != NULL ? json_canonical_str(cx->a, ev.json, NULL) : stored.s);
+}
+
+void
 event_columns(struct arena *a, const struct event *ev, struct pdu_columns *c)
 {
 	struct event texts = *ev;
@@ -115,14 +155,17 @@ event_columns(struct arena *a, const struct event *ev, struct pdu_columns *c)
 	if (!built)
 		event_texts(a, &texts);
 	*c = (struct pdu_columns){ ev->id, ev->room, ev->type, ev->sender, ev->state_key, ev->ts, texts.content_text,
-	    texts.rest_text, 0 };
-	if (built)
+	    texts.rest_text, 0, NULL, 0 };
+	if (built) {
+		c->cites = ev->cites;
+		c->ncites = ev->ncites;
 		return;
+	}
 	struct json *bare = json_copy(a, ev->json);
 	json_del(bare, "unsigned");	/* belongs to no event: each server makes its own */
 	whole = json_canonical_str(a, bare, &n);
 	buf_init(&b, a);
-	event_assemble(&b, ev->rv, c);
+	join_columns(&b, ev->rv, c);
 	if (b.n == n && memcmp(b.s, whole, n) == 0)
 		return;
 	c->content = whole;
@@ -137,7 +180,7 @@ event_load(struct ctx *cx, const struct room_version *rv, const struct pdu_colum
 	enum err e;
 
 	*ev = (struct event){ .rv = rv, .id = c->id, .room = c->room, .type = c->type, .sender = c->sender,
-		.state_key = c->state_key, .ts = c->ts };
+		.state_key = c->state_key, .ts = c->ts, .cites = c->cites, .ncites = c->ncites };
 	json_parse(cx->a, c->content, strlen(c->content), &whole);
 	if (c->flags & EV_VERBATIM) {
 		if ((e = event_read(cx, rv, whole, ev)) == M_OK)

@@ -34,6 +34,8 @@ STMT(purge_room_mentions, "DELETE FROM mention WHERE event = ANY ($1)");
 STMT(purge_room_txns, "DELETE FROM txn WHERE event = ANY ($1)");
 STMT(purge_room_event_rows, "DELETE FROM event WHERE nid = ANY ($1)");
 STMT(purge_room_state, "DELETE FROM state WHERE ctid = ANY (ARRAY(SELECT ctid FROM state WHERE room = $1 LIMIT $2))");
+STMT(purge_room_state_now,
+    "DELETE FROM current_state WHERE ctid = ANY (ARRAY(SELECT ctid FROM current_state WHERE room = $1 LIMIT $2))");
 STMT(purge_room_lines, "DELETE FROM line WHERE room = $1");
 STMT(purge_room_holes, "DELETE FROM hole WHERE room = $1");
 /* What remains of a member: the news that he is not in the room. joined_pos NULL: nor ever was, so he sees nothing of it. */
@@ -185,6 +187,7 @@ purge_room_step(struct ctx *cx, int64_t room, bool gone, bool *more, bool *rest)
 	    (e = delete_some(cx, &purge_room_typing, room, more)) != M_OK || *more ||
 	    (e = delete_some_events(cx, room, more)) != M_OK || *more ||
 	    (e = delete_some(cx, &purge_room_state, room, more)) != M_OK || *more ||
+	    (e = delete_some(cx, &purge_room_state_now, room, more)) != M_OK || *more ||
 	    (e = strip_some(cx, room, more)) != M_OK || *more)
 		return e;
 	*rest = true;

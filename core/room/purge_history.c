@@ -5,7 +5,7 @@
 #include "core/room/purge.h"
 #include "core/room/render.h"
 
-#define STATE_ROWS 2000		/* as many end with the events of one step, unless a fork held them back */
+#define STATE_ROWS 2000
 #define RECEIPTS 1000
 
 STMT(purge_lock, "SELECT id, version FROM room WHERE nid = $1 FOR NO KEY UPDATE");
@@ -16,7 +16,7 @@ STMT(purge_oldest,
     "	FROM room r WHERE r.nid = $1)) ORDER BY e.room_pos LIMIT $3");
 STMT(purge_first,
     "SELECT e.room_pos, e.at_ver, e.id, (SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender),"
-    " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags"
+    " (SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, e.pdu, e.flags, e.cites"
     " FROM event e WHERE e.room = $1 AND e.room_pos > $2 ORDER BY e.room_pos LIMIT 1");
 /* The oldest state of line 0 that an event above $2 stands on: such as cite what was not the end of the room any more. Or what ends were cut at. */
 STMT(purge_behind,
@@ -34,12 +34,20 @@ STMT(purge_forks,
     "	(SELECT true FROM event e WHERE e.room = $1 AND e.fork = l.line AND e.room_pos IS NULL AND e.flags & 5 = 0 AND e.pos > $3 LIMIT 1))"
     " UNION SELECT p.line, p.parent FROM live c JOIN line p ON p.room = $1 AND p.line = c.parent AND p.line <> 0)"
     " SELECT l.line, l.parent, l.parent_ver, l.line IN (SELECT line FROM live) FROM line l WHERE l.room = $1 AND l.line <> 0");
-STMT(purge_state_rows,
-    "WITH d AS (DELETE FROM state WHERE ctid = ANY (ARRAY(SELECT ctid FROM state WHERE room = $1 AND line = 0 AND until <= $2"
-    "	ORDER BY until LIMIT $3)) RETURNING type, key, until, event),"
-    " u AS (UPDATE event SET prev_state = NULL WHERE nid = ANY (ARRAY(SELECT s.event FROM d CROSS JOIN LATERAL"
-    "	(SELECT event FROM state WHERE room = $1 AND line = 0 AND type = d.type AND key = d.key AND since = d.until OFFSET 0) s)))"
-    " SELECT event FROM d WHERE event IS NOT NULL");
+/* Of some keys of line 0, the rows that hold no longer at version $2; the oldest of a key first. */
+#define STATE_ROWS_OF(keys)										\
+	"WITH k AS MATERIALIZED (" keys "), d AS (DELETE FROM state WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM k"	\
+	"	CROSS JOIN LATERAL (SELECT since FROM state WHERE room = $1 AND line = 0 AND type = k.type AND key = k.key"	\
+	"		AND since <= $2 ORDER BY since DESC LIMIT 1) m"							\
+	"	CROSS JOIN LATERAL (SELECT ctid FROM state WHERE room = $1 AND line = 0 AND type = k.type AND key = k.key"	\
+	"		AND since < m.since ORDER BY since LIMIT $3) s LIMIT $3)) RETURNING type, key, since, event),"		\
+	" u AS (UPDATE event SET prev_state = NULL WHERE nid = ANY (ARRAY(SELECT s.event FROM d CROSS JOIN LATERAL"		\
+	"	(SELECT event FROM state WHERE room = $1 AND line = 0 AND type = d.type AND key = d.key AND since > d.since"	\
+	"		ORDER BY since LIMIT 1) s)))"									\
+	" SELECT event FROM d"
+STMT(purge_state_rows, STATE_ROWS_OF("SELECT DISTINCT type, state_key AS key FROM event WHERE nid = ANY ($4) AND state_key IS NOT NULL"));
+/* In the end all keys are looked at: forks may have held rows back, and state resolution replaces some without an event in the timeline. */
+STMT(purge_state_rest, STATE_ROWS_OF("SELECT type, key FROM current_state WHERE room = $1"));
 STMT(purge_fork_rows, "DELETE FROM state WHERE room = $1 AND line = ANY ($2) RETURNING event");
 STMT(purge_fork_lines, "DELETE FROM line WHERE room = $1 AND line = ANY ($2)");
 /* What stood on them and is not in the timeline (any more): of the state before it nothing is known now. */
@@ -81,7 +89,11 @@ STMT(purge_events,
     "DELETE FROM event WHERE nid = ANY ($1) AND nid <> ALL ($2) AND (room_pos <= $3 OR room_pos IS NULL AND flags & 4 <> 0)"
     " AND (state_key IS NULL OR NOT type IN (1, 2, 3, 4, 13))"
     " AND NOT ($4 AND (SELECT right(body, length($5)) FROM name WHERE nid = sender) = $5)");
-STMT(purge_off_timeline, "UPDATE event SET room_pos = NULL, thread = NULL, flags = flags | 4 WHERE nid = ANY ($1)");
+/* What state still consists of. */
+STMT(purge_off_timeline,
+    "WITH e AS (UPDATE event SET room_pos = NULL, thread = NULL, flags = flags | 4 WHERE nid = ANY ($1) RETURNING nid, room, type, state_key)"
+    " UPDATE state SET untold = true WHERE ctid = ANY (ARRAY(SELECT s.ctid FROM e CROSS JOIN LATERAL (SELECT ctid FROM state WHERE room = e.room"
+    "	AND line = 0 AND type = e.type AND key = e.state_key AND event = e.nid OFFSET 0) s))");
 /* Also one that was filled in part, where it now begins among what filled it. */
 STMT(purge_holes, "DELETE FROM hole WHERE room = $1 AND coalesce(next_pos, top_pos - 1) < $2");
 STMT(purge_hole, "INSERT INTO hole (room, top_pos, kind, prev) VALUES ($1, $2, 3, $3)");
@@ -124,10 +136,11 @@ static enum err
 take_first(struct step *s, struct rows *r)
 {
 	struct pdu_columns c = { db_text(r, 2), s->id, db_text(r, 3), db_text(r, 4), db_text(r, 5), db_i64(r, 6), db_text(r, 7), db_text(r, 8),
-		(int)db_i64(r, 9) };
+		(int)db_i64(r, 9), NULL, 0 };
 	struct event ev;
 	enum err e;
 
+	c.cites = db_bytes(r, 10, &c.ncites);
 	s->first = db_i64(r, 0);
 	s->ver = db_i64(r, 1);
 	if ((e = event_load(s->cx, s->rv, &c, &ev)) != M_OK)
@@ -157,7 +170,10 @@ delete_state(struct step *s, bool *more)
 	struct rows rows, forks = { 0 };
 	enum err e;
 
-	db_queue(cx, &rows, DB_ANY, &purge_state_rows, P_I64(s->room), P_I64(s->ver), P_I64(STATE_ROWS));
+	if (s->n == PURGE_EVENTS)	/* as many rows cease to hold with the events of one step, or fewer */
+		db_queue(cx, &rows, DB_ANY, &purge_state_rows, P_I64(s->room), P_I64(s->ver), P_I64(STATE_ROWS), P_I64S(s->events, s->n));
+	else
+		db_queue(cx, &rows, DB_ANY, &purge_state_rest, P_I64(s->room), P_I64(s->ver), P_I64(STATE_ROWS));
 	if (s->ndead > 0) {
 		db_queue(cx, &forks, DB_ANY, &purge_fork_rows, P_I64(s->room), P_I64S(s->dead, s->ndead));
 		db_queue(cx, NULL, DB_NONE, &purge_fork_lines, P_I64(s->room), P_I64S(s->dead, s->ndead));
@@ -170,7 +186,8 @@ delete_state(struct step *s, bool *more)
 	for (; s->nall < s->n; s->nall++)
 		s->all[s->nall] = s->events[s->nall];
 	while (db_next(&rows))
-		s->all[s->nall++] = db_i64(&rows, 0);
+		if (!db_null(&rows, 0))
+			s->all[s->nall++] = db_i64(&rows, 0);
 	while (forks.res != NULL && db_next(&forks))
 		if (!db_null(&forks, 0))
 			s->all[s->nall++] = db_i64(&forks, 0);

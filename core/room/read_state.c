@@ -4,12 +4,11 @@
 #include "core/room/read.h"
 #include "core/room/read_impl.h"
 
-/* State at version v of line 0: one range. OFFSET 0 keeps the planner from joining all of table event. */
-#define AT_VERSION "FROM state s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e"	\
-	" WHERE s.room = $1 AND s.line = 0 AND s.until > $2 AND s.since <= $2"
-STMT(read_state_all, "SELECT " ROOM_EVENT_COLS " " AT_VERSION " AND (s.type <> 2 OR NOT $3) ORDER BY s.since");
+/* State at a version of line 0. OFFSET 0 keeps the planner from joining all of table event. */
+#define AT_VERSION "FROM state_of_room($1, $2) s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e"
+STMT(read_state_all, "SELECT " ROOM_EVENT_COLS " " AT_VERSION " WHERE s.type <> 2 OR NOT $3 ORDER BY s.since");
 STMT(read_state_members,
-    "SELECT " ROOM_EVENT_COLS " " AT_VERSION " AND s.type = 2 AND ($3 = 0 AND $4 = 0 OR s.membership = $3"
+    "SELECT " ROOM_EVENT_COLS " " AT_VERSION " WHERE s.type = 2 AND ($3 = 0 AND $4 = 0 OR s.membership = $3"
     " OR $4 <> 0 AND s.membership <> $4) ORDER BY s.since");
 STMT(read_state_some,
     "SELECT " ROOM_EVENT_COLS " FROM unnest($3::bigint[]) u(usr)"
@@ -20,9 +19,9 @@ STMT(read_state_one,
     "	AND type = (SELECT nid FROM name WHERE body = $3) AND key = (SELECT nid FROM name WHERE body = $4) AND since <= $2"
     "	ORDER BY since DESC LIMIT 1) s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e");
 STMT(read_joined,
-    "SELECT n.body, e.content, e.flags FROM state s CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e"
+    "SELECT n.body, e.content, e.flags FROM current_state s CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e"
     " JOIN name n ON n.nid = s.key"
-    " WHERE s.room = $1 AND s.line = 0 AND s.until = 9223372036854775807 AND s.type = 2 AND s.membership = 2");
+    " WHERE s.room = $1 AND s.type = 2 AND s.membership = 2");
 /* The version that an event met is the version behind all that came before it. */
 STMT(read_version_behind, "SELECT at_ver FROM event WHERE room = $1 AND room_pos > $2 ORDER BY room_pos LIMIT 1");
 

@@ -10,9 +10,9 @@
 /* $14: made at the position of another event (a hole is filled), or now. */
 STMT(receive_insert,
     "INSERT INTO event (room, room_pos, ts, type, state_key, sender, line, ver, at_ver, prev_state, thread, flags, id, content, pdu, pos,"
-    " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e)"
+    " push_class, members, n_a, n_b, n_c, n_d, n_e, t_a, t_b, t_c, t_d, t_e, cites)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, coalesce($16, stream_pos()),"
-    " $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28) RETURNING nid, pos");
+    " $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28, $29) RETURNING nid, pos");
 /* An outlier becomes real: it is news now, whenever it was stored. How its text stands there (8, 16), the row knows best. */
 STMT(receive_real,
     "UPDATE event SET room_pos = $2, line = $3, ver = $4, at_ver = $5, prev_state = $6, thread = $7, flags = ($8 & ~24) | (flags & 24),"
@@ -307,7 +307,7 @@ write_event(struct receive *rc, const struct stored *s, const struct stored *rep
 	return db_row(rc->cx, r, &receive_insert, P_I64(rc->ap.room.nid), P_I64_OR_NULL(s->room_pos, INT64_MIN), P_I64(c.ts), P_I64(s->type_nid),
 	    P_I64_OR_NULL(s->key_nid, -1), P_I64(s->sender_nid), P_I64(s->before.line), P_I64_OR_NULL(s->before.ver, -1),
 	    P_I64_OR_NULL(s->at_ver, -1), P_I64_OR_NULL(prev, -1), P_I64_OR_NULL(m->thread, -1), P_I64(s->flags | c.flags), P_TEXT(c.id),
-	    P_TEXT(c.content), P_TEXT(c.pdu), P_I64_OR_NULL(s->pos, 0), COUNTS(m));
+	    P_TEXT(c.content), P_TEXT(c.pdu), P_I64_OR_NULL(s->pos, 0), COUNTS(m), P_BYTES(c.cites, c.ncites));
 }
 
 static void

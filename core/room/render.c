@@ -30,7 +30,7 @@ room_event_read(const struct rows *r, struct room_event *ev)
 		.key_nid = db_null(r, 11) ? -1 : db_i64(r, 11), .id = db_text(r, 12), .sender = db_text(r, 14),
 		.content = db_text(r, 16), .pdu = db_text(r, 17),
 		.prev = db_null(r, 18) ? NULL : db_texts(r, 18, &n), .because = db_null(r, 19) ? NULL : db_texts(r, 19, &n),
-		.related = db_bool(r, 20), .erased = db_bool(r, 22),
+		.related = db_bool(r, 20), .erased = db_bool(r, 22), .cites = db_text(r, 23),
 	};
 	if (!db_null(r, 21))
 		ev->path = db_i64s(r, 21, &ev->npath);

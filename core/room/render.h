@@ -33,20 +33,21 @@ enum {
 };
 
 /* Names that the code has, or that the row has already, are not looked up: for most events that leaves one of three. */
-#define ROOM_EVENT_NCOLS 23
+#define ROOM_EVENT_NCOLS 24
 /* By a user who wished to be forgotten (erased.h). No EXISTS: the planner may turn it into a table of all of them. */
 #define EVENT_ERASED(usr) "coalesce((SELECT true FROM account WHERE account.usr = " usr " AND erased LIMIT 1), false)"
 #define ROOM_EVENT_COLS										\
 	ROOM_EVENT_COLS_WITH("(SELECT body FROM name WHERE nid = e.sender)", "e.pdu", "CASE WHEN e.state_key IS NULL THEN"	\
-	" (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END", EVENT_ERASED("e.sender"))
+	" (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END", EVENT_ERASED("e.sender"), "e.cites")
 /*
  * For those who read thousands: a look-up per event is most of what such a statement costs. They find out by themselves, for all
  * at once, who the senders are (sender is NULL, and the state_key of one's own member event: room_event_name()) and what is
- * related to (related is false), and who wished to be forgotten (erased is false: erased_mark()). pdu comes only with redactions, of which it is a part, or where `whole` says.
+ * related to (related is false), and who wished to be forgotten (erased is false: erased_mark()). pdu comes only with redactions, of
+ * which it is a part, or where `whole` says; cites there alone.
  */
 #define ROOM_EVENT_COLS_BARE(whole) \
-	ROOM_EVENT_COLS_WITH("NULL::text", "CASE WHEN e.type = 18 OR " whole " THEN e.pdu END", "NULL::boolean", "NULL::boolean")
-#define ROOM_EVENT_COLS_WITH(sender, pdu, related, erased)							\
+	ROOM_EVENT_COLS_WITH("NULL::text", "CASE WHEN e.type = 18 OR " whole " THEN e.pdu END", "NULL::boolean", "NULL::boolean", "CASE WHEN " whole " THEN e.cites END")
+#define ROOM_EVENT_COLS_WITH(sender, pdu, related, erased, cites)							\
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
 	"CASE WHEN e.type > 28 THEN (SELECT body FROM name WHERE nid = e.type) END, " sender ", "	\
 	"CASE WHEN e.state_key > 28 AND e.state_key <> e.sender THEN (SELECT body FROM name WHERE nid = e.state_key) END, "	\
@@ -58,7 +59,7 @@ enum {
 	related ", "			\
 	"CASE WHEN e.line <> 0 THEN (SELECT array_agg(u.x ORDER BY p.step, u.o) FROM state_path(e.room, e.line, e.ver) p"	\
 	" CROSS JOIN LATERAL unnest(ARRAY[p.line::bigint, p.ver]) WITH ORDINALITY u(x, o)) END, "	\
-	erased
+	erased ", " cites
 
 struct room_event {
 	int64_t nid, room, pos, room_pos, ts;
@@ -71,6 +72,7 @@ struct room_event {
 	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM */
 	const char **prev;	/* the state event it replaced: id, content, flags, erased ("true", "false"); or NULL */
 	const char **because;	/* the redaction: id, content, sender, flags, pdu, ts, erased; or NULL */
+	const char *cites;	/* for db_bytes_of(): few readers want it; see core/room/pdu.h */
 	bool erased;		/* its sender wished to be forgotten: erased.h */
 	bool related;		/* other events relate to it in a way that is bundled with it: relation_bundle() */
 	bool thread_root;	/* set by relation_bundle(): there is a thread that the reader sees */

@@ -15,8 +15,8 @@ STMT(resolve_agreed,
     " u AS MATERIALIZED (SELECT unnest($5::bigint[]) AS nid UNION SELECT nid FROM name WHERE body = ANY($6))"
     " SELECT s.type, s.key, s.event, (SELECT body FROM name WHERE nid = s.type), (SELECT body FROM name WHERE nid = s.key),"
     " (SELECT id FROM event WHERE nid = s.event) FROM p"
-    " CROSS JOIN LATERAL (SELECT type, key, event FROM state WHERE room = $1 AND line = p.line AND until > p.ver AND since <= p.ver"
-    "	AND event IS NOT NULL AND (type <> 2 OR event >= $4 OR key IN (SELECT nid FROM u)) OFFSET 0) s"
+    " CROSS JOIN LATERAL (SELECT type, key, event FROM state_of_line($1, p.line, p.ver)"
+    "	WHERE event IS NOT NULL AND (type <> 2 OR event >= $4 OR key IN (SELECT nid FROM u)) OFFSET 0) s"
     " WHERE NOT EXISTS (SELECT 1 FROM p q JOIN LATERAL (SELECT 1 FROM state t WHERE t.room = $1 AND t.line = q.line AND t.type = s.type"
     "	AND t.key = s.key AND t.since <= q.ver LIMIT 1) t ON true WHERE q.step < p.step)");
 

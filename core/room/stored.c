@@ -17,7 +17,7 @@ STMT(stored_nids,
 	"	FROM (SELECT (CASE WHEN json_typeof(p.j -> 'prev_events' -> 0) = 'array' THEN p.j -> 'prev_events' -> 0 -> 0"	\
 	"	ELSE p.j -> 'prev_events' -> 0 END)::text AS t) x) END, (p.j -> 'depth')::text::bigint"
 #define BARE_FROM							\
-	" CROSS JOIN LATERAL (SELECT as_json(CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END) AS j OFFSET 0) p LIMIT $3"
+	" CROSS JOIN LATERAL (SELECT event_cites(e.room, e.flags, e.content, e.pdu, e.cites) AS j OFFSET 0) p LIMIT $3"
 STMT(stored_bare_by_id,
     "SELECT " BARE_COLS " FROM unnest($2::text[]) k(id) CROSS JOIN LATERAL (SELECT * FROM event WHERE id = k.id OFFSET 0) e" BARE_FROM);
 STMT(stored_bare_by_nid,
@@ -37,10 +37,11 @@ enum err
 stored_take(struct ctx *cx, const struct room *room, const struct rows *r, struct stored **out)
 {
 	struct pdu_columns c = { db_text(r, 1), room->id, db_text(r, 12), db_text(r, 13), db_text(r, 14), db_i64(r, 15), db_text(r, 16),
-		db_text(r, 17), (int)db_i64(r, 2) };
+		db_text(r, 17), (int)db_i64(r, 2), NULL, 0 };
 	struct stored *s = arena_zalloc(cx->a, sizeof *s);
 	enum err e = M_OK;
 
+	c.cites = db_bytes(r, 18, &c.ncites);
 	*s = (struct stored){ .nid = db_i64(r, 0), .flags = c.flags, .elsewhere = c.pdu == NULL, .type_nid = db_i64(r, 9),
 		.sender_nid = db_i64(r, 10), .key_nid = db_null(r, 11) ? -1 : db_i64(r, 11), .fork = db_null(r, 5) ? -1 : (int)db_i64(r, 5),
 		.room_pos = db_null(r, 6) ? INT64_MIN : db_i64(r, 6), .pos = db_i64(r, 7), .at_ver = db_null(r, 8) ? -1 : db_i64(r, 8),

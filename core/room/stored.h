@@ -21,11 +21,11 @@ struct stored {
 };
 
 /* Of the table event called e. A statement's own columns come behind these. */
-#define STORED_NCOLS 18
+#define STORED_NCOLS 19
 #define STORED_COLS							\
 	"e.nid, e.id, e.flags, e.line, e.ver, e.fork, e.room_pos, e.pos, e.at_ver, e.type, e.sender, e.state_key, "	\
 	"(SELECT body FROM name WHERE nid = e.type), (SELECT body FROM name WHERE nid = e.sender), "	\
-	"(SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, CASE WHEN e.room = $1 THEN e.pdu END"
+	"(SELECT body FROM name WHERE nid = e.state_key), e.ts, e.content, CASE WHEN e.room = $1 THEN e.pdu END, e.cites"
 /* A row of a statement whose $1 is the room's nid. */
 enum err stored_take(struct ctx *cx, const struct room *room, const struct rows *r, struct stored **out);
 

@@ -8,12 +8,11 @@
 STMT(summary_rooms,
     "SELECT k.n, r.nid, r.id, r.version, r.joined, r.public, r.blocked, (SELECT membership FROM local_member WHERE room = r.nid AND usr = $2)"
     " FROM unnest($1::bigint[]) WITH ORDINALITY k(nid, n) JOIN room r ON r.nid = k.nid AND NOT r.purged");
-/* The types of take_state(). Only those that hold now: the newest row of a key. */
+/* The types of take_state(). */
 STMT(summary_state,
     "SELECT k.n, t.type, e.content, e.flags FROM unnest($1::bigint[]) WITH ORDINALITY k(room, n)"
     " CROSS JOIN unnest('{1,4,5,6,7,8,9,10,11}'::bigint[]) t(type)"
-    " CROSS JOIN LATERAL (SELECT event FROM state WHERE room = k.room AND line = 0 AND type = t.type AND key = 0"
-    "	ORDER BY since DESC LIMIT 1) s"
+    " CROSS JOIN LATERAL (SELECT event FROM current_state WHERE room = k.room AND type = t.type AND key = 0 OFFSET 0) s"
     " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e");
 STMT(summary_joined_of,
     "SELECT r.id FROM room r WHERE r.id = ANY($1) AND EXISTS (SELECT 1 FROM local_member m WHERE m.room = r.nid AND m.usr = $2"

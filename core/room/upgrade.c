@@ -9,10 +9,9 @@
 
 /* Bans, and what a space holds. */
 STMT(upgrade_many,
-    "SELECT s.type, n.body, e.content, e.flags FROM state s CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = s.key) n"
+    "SELECT s.type, n.body, e.content, e.flags FROM current_state s CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = s.key) n"
     " CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e"
-    " WHERE s.room = $1 AND s.line = 0 AND s.until = 9223372036854775807"
-    " AND (s.type = 2 AND s.membership = 5 OR s.type = 20) ORDER BY s.since");
+    " WHERE s.room = $1 AND (s.type = 2 AND s.membership = 5 OR s.type = 20) ORDER BY s.since");
 STMT(upgrade_aliases, "UPDATE alias SET room = $2 WHERE room = $1");
 STMT(upgrade_unlist, "UPDATE room SET public = false WHERE nid = $1 AND public");
 

@@ -3,14 +3,14 @@
 #include "core/room/names.h"
 
 /*
- * Kinds: 0 the member key, 1 the history visibility; of line 0, and what forks say of them. A row without an event says: absent. LATERAL
- * with ORDER BY keeps the planner from joining whole tables while they have no statistics.
+ * Kinds: 0 the member key, 1 the history visibility; of line 0, and what forks say of them. In the order of versions: a row holds until
+ * the next of its line. A row without an event says: absent. LATERAL with ORDER BY keeps the planner from joining whole tables while they have no statistics.
  */
 #define SPANS(kind, type_, key_)									\
-	"SELECT k.n, " kind ", s.line, s.since, s.until, s.membership, e.content, e.flags"		\
+	"SELECT k.n, " kind ", s.line, s.since, s.membership, e.content, e.flags"			\
 	" FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n)"			\
-	" CROSS JOIN LATERAL ((SELECT line, since, until, membership, event FROM state WHERE room = k.room AND line = 0 AND type = " type_	\
-	"	AND key = " key_ " ORDER BY since) UNION ALL (SELECT line, since, until, membership, event FROM state WHERE room = k.room"	\
+	" CROSS JOIN LATERAL ((SELECT line, since, membership, event FROM state WHERE room = k.room AND line = 0 AND type = " type_	\
+	"	AND key = " key_ " ORDER BY since) UNION ALL (SELECT line, since, membership, event FROM state WHERE room = k.room"	\
 	"	AND line <> 0 AND type = " type_ " AND key = " key_ " ORDER BY line, since)) s"		\
 	" LEFT JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event AND " kind " = 1 OFFSET 0) e ON true"
 STMT(visibility_spans, SPANS("0", "2", "k.usr") " UNION ALL " SPANS("1", "5", "0") " ORDER BY 1, 2, 3, 4");
@@ -47,17 +47,20 @@ visibility_queue(struct ctx *cx, struct rows *r, const int64_t *users, const int
 static void
 take_row(struct ctx *cx, struct rows *r, struct visibility *v)
 {
-	int64_t kind = db_i64(r, 1), line = db_i64(r, 2), since = db_i64(r, 3), until = db_i64(r, 4);
+	struct vis_span s = { (int)db_i64(r, 2), db_i64(r, 3), VER_MAX, (int)db_i64(r, 4) };
+	bool history = db_i64(r, 1) == 1;
+	struct vis_span **list = history ? &v->hist : &v->mem;
+	size_t *n = history ? &v->nhist : &v->nmem;
+	struct vis_span *last = *n > 0 && (*list)[*n - 1].line == s.line ? &(*list)[*n - 1] : NULL;
 
-	struct vis_span s = { (int)line, since, until, (int)db_i64(r, 5) };
-	struct vis_span **list = kind == 0 ? &v->mem : &v->hist;
-	size_t *n = kind == 0 ? &v->nmem : &v->nhist;
-	if (kind == 1 && db_null(r, 6))
-		s.value = HIST_SHARED;
-	else if (kind == 1)
-		s.value = (int)history_of(content_tree(cx->a, db_text(r, 6), (int)db_i64(r, 7)));
-	else if (s.value == MEM_JOIN && line == 0)
-		v->joined_until = until;
+	if (history)
+		s.value = (int)(db_null(r, 5) ? HIST_SHARED : history_of(content_tree(cx->a, db_text(r, 5), (int)db_i64(r, 6))));
+	if (last != NULL)
+		last->until = s.since;
+	if (!history && s.line == 0 && last != NULL && last->value == MEM_JOIN)
+		v->joined_until = s.since;
+	if (!history && s.line == 0 && s.value == MEM_JOIN)
+		v->joined_until = VER_MAX;
 	*list = arena_realloc(cx->a, *list, *n * sizeof **list, (*n + 1) * sizeof **list);
 	(*list)[(*n)++] = s;
 }

@@ -18,7 +18,7 @@
 enum history { HIST_SHARED, HIST_WORLD_READABLE, HIST_INVITED, HIST_JOINED };
 enum history history_of(const struct json *content);	/* unknown and absent: shared */
 
-#define VER_MAX INT64_MAX	/* state.until of what is still so */
+#define VER_MAX INT64_MAX	/* the end of what is still so */
 
 struct vis_span {
 	int line;

@@ -25,14 +25,16 @@ shared_text(struct sync_run *run, struct sync_event *e, bool joined)
 
 /* event_format "federation": the PDU as it is, and its id, which is not in it from room version 3 on. */
 static void
-write_pdu(struct json_out *o, struct arena *a, const struct sync_room *m, const struct room_event *ev)
+write_pdu(struct ctx cx, struct json_out *o, struct arena *a, const struct sync_room *m, const struct room_event *ev)
 {
 	struct pdu_columns c = { .id = ev->id, .room = m->id, .type = ev->type, .sender = ev->sender, .state_key = ev->state_key,
 	    .ts = ev->ts, .content = ev->content, .pdu = ev->pdu, .flags = ev->flags };
 	struct buf b;
 
+	c.cites = db_bytes_of(a, ev->cites, &c.ncites);
+	cx.a = a;
 	buf_init(&b, a);
-	event_assemble(&b, m->rv, &c);
+	event_assemble(&cx, &b, m->rv, &c);
 	if (m->rv->event_id_format > 1 && b.n > 2) {
 		b.n--;
 		buf_puts(&b, ",\"event_id\":\"");
@@ -53,7 +55,7 @@ write_event(struct sync_run *run, struct arena *a, struct sync_req *q, const str
 	struct json *v;
 
 	if (q->f->federation && m->rv) {
-		write_pdu(&q->o, a, m, &e->ev);
+		write_pdu(*run->cx, &q->o, a, m, &e->ev);
 		return;
 	}
 	if (!run->scratch && !txn && !q->f->only_fields && (joined || membership == MEM_NONE)) {

@@ -23,7 +23,7 @@ STMT_WARM(sync_rooms, "sync");
 #define LOST												\
 	"CASE WHEN e.state_key IS NOT NULL THEN coalesce((SELECT s.event IS DISTINCT FROM e.nid"	\
 	"	AND coalesce((SELECT x.room_pos FROM event x WHERE x.nid = s.event), -9223372036854775808) < e.room_pos"	\
-	"	FROM state s WHERE s.room = e.room AND s.line = 0 AND s.type = e.type AND s.key = e.state_key ORDER BY s.since DESC LIMIT 1), true) END"
+	"	FROM current_state s WHERE s.room = e.room AND s.type = e.type AND s.key = e.state_key), true) END"
 #define TIMELINE(cols, txn, from_txn, below)								\
 	"SELECT " cols ", " txn ", e.push_class, " LOST							\
 	" FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(room, lo, top, lim)"	\
@@ -41,13 +41,16 @@ STMT(sync_timeline_below, TIMELINE_BARE("<"));
 STMT(sync_txns, "SELECT event, txn_id FROM txn WHERE event = ANY($1) AND device = $2");
 STMT(sync_related, "SELECT DISTINCT target FROM event_relation WHERE target = ANY($1) AND rel_type IN (26, 27, 28)");
 
-#define STATE_COLS(cols) cols ", s.room, s.since, s.until, s.pos, s.type, s.key"
+/* Behind it, until: where the row ceases to hold. */
+#define STATE_COLS(cols) cols ", s.room, s.since, s.pos, s.type, s.key"
+#define VER_END "9223372036854775807"
 /* ANY for its plan: a plain "=" gets a Memoize, which copies every event whole into a cache for a second look-up that never comes. */
 #define EVENT_OF(nid) " JOIN event e ON e.nid = ANY(ARRAY[" nid "])"
 
 /* What changed in the resolved state. A key that became absent has no event and cannot be shown. */
 STMT(sync_delta,
-    "SELECT " STATE_COLS(ROOM_EVENT_COLS) " FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
+    "SELECT " STATE_COLS(ROOM_EVENT_COLS) ", coalesce((SELECT min(since) FROM state WHERE room = s.room AND line = 0 AND type = s.type"
+    "	AND key = s.key AND since > s.since), " VER_END ") FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND event IS NOT NULL OFFSET 0) s"
     EVENT_OF("s.event"));
 STMT_WARM(sync_delta, "sync");
@@ -58,9 +61,10 @@ STMT(sync_senders,
     "	FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, lo, lim)"
     "	CROSS JOIN LATERAL (SELECT room, sender, at_ver, pos FROM event WHERE room = q.room AND room_pos IS NOT NULL"
     "		ORDER BY room_pos DESC LIMIT q.lim) v WHERE v.pos >= q.lo)"
-    " SELECT " STATE_COLS(ROOM_EVENT_COLS) " FROM (SELECT DISTINCT room, sender, min(at_ver) OVER (PARTITION BY room) AS ver FROM t) u"
-    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = u.room AND line = 0 AND type = 2 AND key = u.sender"
-    "	AND until > u.ver AND event IS NOT NULL OFFSET 0) s"
+    " SELECT " STATE_COLS(ROOM_EVENT_COLS) ", s.until FROM (SELECT DISTINCT room, sender, min(at_ver) OVER (PARTITION BY room) AS ver FROM t) u"
+    " CROSS JOIN LATERAL (SELECT v.*, coalesce(lead(since) OVER (ORDER BY since), " VER_END ") AS until FROM ("
+    "	(SELECT * FROM state WHERE room = u.room AND line = 0 AND type = 2 AND key = u.sender AND since <= u.ver ORDER BY since DESC LIMIT 1)"
+    "	UNION ALL (SELECT * FROM state WHERE room = u.room AND line = 0 AND type = 2 AND key = u.sender AND since > u.ver)) v) s"
     EVENT_OF("s.event"));
 STMT_WARM(sync_senders, "sync");
 
@@ -69,36 +73,36 @@ STMT_WARM(sync_senders, "sync");
  * (types 2, 7, 10: members, name, canonical alias), and only for rooms without a name. Scalar sub-selects, for EXISTS is joined:
  * it has read the state of all rooms.
  */
-#define VER_NOW "until = 9223372036854775807"
 #define LO_ALL "(-9223372036854775807 - 1)"	/* INT64_MIN; the number itself is read as a numeric's negation */
 STMT(sync_heroes,
     "SELECT " ROOM_EVENT_COLS ", q.room FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
     " CROSS JOIN LATERAL (SELECT joined + invited AS n FROM room WHERE nid = q.room"
-    "	AND (SELECT true FROM state s WHERE s.room = q.room AND s.line = 0 AND s.type IN (7, 10) AND s.key = 0 AND s." VER_NOW
+    "	AND (SELECT true FROM current_state s WHERE s.room = q.room AND s.type IN (7, 10) AND s.key = 0"
     "		AND (SELECT content ~ '\"(name|alias)\":\"[^\"]' FROM event WHERE nid = s.event) LIMIT 1) IS NULL"
     "	AND (q.lo = " LO_ALL " OR (SELECT true FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND type IN (2, 7, 10) LIMIT 1))"
     "	OFFSET 0) r"
     " CROSS JOIN LATERAL ("
-    "	(SELECT event FROM state WHERE room = q.room AND line = 0 AND type = 2 AND " VER_NOW
-    "		AND membership IN (1, 2) ORDER BY pos, since LIMIT 6)"
-    "	UNION ALL (SELECT event FROM state WHERE r.n <= 1 AND room = q.room AND line = 0 AND type = 2 AND " VER_NOW
-    "		AND membership IN (4, 5) ORDER BY pos, since LIMIT 5)) h"
+    "	(SELECT event FROM current_state WHERE room = q.room AND type = 2 AND membership IN (1, 2) ORDER BY since LIMIT 6)"
+    "	UNION ALL (SELECT event FROM current_state WHERE r.n <= 1 AND room = q.room AND type = 2 AND membership IN (4, 5)"
+    "		ORDER BY since LIMIT 5)) h"
     EVENT_OF("h.event"));
 STMT_WARM(sync_heroes, "sync");
 
-#define AT_VERSION "room = q.room AND line = 0 AND until > q.ver AND since <= q.ver AND event IS NOT NULL"
 /* The state at ver, and what holds at last instead of it: between the two, resolution may change what no event of the timeline tells. */
-#define FROM_VERSION "room = q.room AND line = 0 AND until > q.ver AND (since <= q.ver OR since <= q.last AND until > q.last) AND event IS NOT NULL"
+#define FROM_VERSION(which)									\
+	"SELECT event, since FROM state_of_room(q.room, q.ver) WHERE " which " UNION ALL"	\
+	" SELECT event, since FROM state_of_room(q.room, q.last) WHERE q.last > q.ver AND since > q.ver AND " which
 #define FULL "SELECT " ROOM_EVENT_COLS_BARE("$5") ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
-STMT(sync_full, FULL " CROSS JOIN LATERAL (SELECT event, since FROM state WHERE " FROM_VERSION " OFFSET 0) s" EVENT_OF("s.event"));
+STMT(sync_full, FULL " CROSS JOIN LATERAL (" FROM_VERSION("true") " OFFSET 0) s" EVENT_OF("s.event"));
 /* By the primary key, around the members: a room may have ten thousand. Member is type 2, create 1, all others are above. */
 STMT(sync_full_lazy,
-    FULL " CROSS JOIN LATERAL (SELECT event, since FROM state WHERE type < 2 AND " FROM_VERSION
-    "	UNION ALL SELECT event, since FROM state WHERE type > 2 AND " FROM_VERSION " OFFSET 0) s" EVENT_OF("s.event"));
+    FULL " CROSS JOIN LATERAL (" FROM_VERSION("type < 2") " UNION ALL " FROM_VERSION("type > 2") " OFFSET 0) s" EVENT_OF("s.event"));
 
+/* Asked at one version: how much longer the rows hold is not looked up. */
 STMT(sync_members_at,
-    "SELECT " STATE_COLS(ROOM_EVENT_COLS_BARE("$4")) " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
-    " CROSS JOIN LATERAL (SELECT * FROM state WHERE type = 2 AND key = q.usr AND " AT_VERSION " OFFSET 0) s"
+    "SELECT " STATE_COLS(ROOM_EVENT_COLS_BARE("$4")) ", q.ver + 1 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
+    " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 2 AND key = q.usr AND since <= q.ver"
+    "	ORDER BY since DESC LIMIT 1) s"
     EVENT_OF("s.event"));
 
 /* "Stripped state": create, join rules, name, topic, avatar, canonical alias, encryption as of the invitation, and itself. */
@@ -106,8 +110,7 @@ STMT(sync_stripped,
     "SELECT " ROOM_EVENT_COLS ", q.job, false FROM unnest($1::bigint[], $2::bigint[]) AS q(job, invite)"
     " CROSS JOIN LATERAL (SELECT room, coalesce(at_ver + 1, (SELECT state_ver FROM room WHERE nid = event.room)) AS ver FROM event"
     "	WHERE nid = q.invite OFFSET 0) i"
-    " CROSS JOIN LATERAL (SELECT event FROM state WHERE room = i.room AND line = 0 AND type IN (1, 4, 7, 8, 9, 10, 11) AND key = 0"
-    "	AND until > i.ver AND since <= i.ver UNION ALL SELECT q.invite OFFSET 0) s"
+    " CROSS JOIN LATERAL (SELECT event FROM state_of_room(i.room, i.ver) WHERE type IN (1, 4, 7, 8, 9, 10, 11) AND key = 0 UNION ALL SELECT q.invite OFFSET 0) s"
     EVENT_OF("s.event"));
 
 /* ---- rooms */
@@ -206,8 +209,8 @@ add_state(struct load *l, struct sync_state **v, size_t *n, const struct rows *r
 {
 	*v = grown(r->a, *v, *n, sizeof **v);
 	(*v)[(*n)++] = (struct sync_state){ .event = take_event(l, r), .since = db_i64(r, ROOM_EVENT_NCOLS + 1),
-	    .until = db_i64(r, ROOM_EVENT_NCOLS + 2), .pos = db_i64(r, ROOM_EVENT_NCOLS + 3),
-	    .type = db_i64(r, ROOM_EVENT_NCOLS + 4), .key = db_i64(r, ROOM_EVENT_NCOLS + 5) };
+	    .pos = db_i64(r, ROOM_EVENT_NCOLS + 2), .type = db_i64(r, ROOM_EVENT_NCOLS + 3), .key = db_i64(r, ROOM_EVENT_NCOLS + 4),
+	    .until = db_i64(r, ROOM_EVENT_NCOLS + 5) };
 }
 
 static void

@@ -31,7 +31,7 @@ STMT(news_notify, "SELECT pg_notify('wake', $1)");
 	" UNION ALL (SELECT " key ", pos FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
 STMT(news_tail,
     TAIL("room * 2", "event WHERE room_pos IS NOT NULL") " UNION ALL "
-    TAIL("room * 2", "state WHERE line = 0") " UNION ALL "
+    TAIL("room * 2", "state WHERE line = 0 AND untold") " UNION ALL "
     TAIL("usr * 2 + 1", "local_member WHERE true") " UNION ALL "
     TAIL("usr * 2 + 1", "account_data WHERE true") " UNION ALL "
     TAIL("usr * 2 + 1", "to_device WHERE true") " UNION ALL "
@@ -50,8 +50,8 @@ STMT(news_tail,
     " ORDER BY 1, 2");
 /* The rooms of users, as they are now: who has gone from one since has woken it by that. */
 #define ROOMS_OF(limit)										\
-	"SELECT u.n, s.room FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n) CROSS JOIN LATERAL (SELECT room FROM state"	\
-	" WHERE key = u.usr AND type = 2 AND line = 0 AND until = 9223372036854775807 AND membership = 2 " limit ") s"
+	"SELECT u.n, s.room FROM unnest($1::bigint[]) WITH ORDINALITY u(usr, n) CROSS JOIN LATERAL (SELECT room FROM current_state"	\
+	" WHERE key = u.usr AND type = 2 AND membership = 2 " limit ") s"
 STMT(news_rooms, ROOMS_OF("LIMIT 500"));
 STMT(news_all_rooms, ROOMS_OF("OFFSET 0"));
 /* Who began, went on or ceased; and all who type, for a look that knows nothing of before. */

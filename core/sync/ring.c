@@ -57,11 +57,12 @@ struct ring {
 	"(SELECT " kind ", pos, " columns " FROM " table " AND pos >= $1 ORDER BY pos LIMIT 8000)"	\
 	" UNION ALL (SELECT " kind ", pos, " columns " FROM " table " AND pos = ANY($2) ORDER BY pos LIMIT 8000)"
 #define KEYS_TAIL(changes)									\
-	"(SELECT 8, c.pos, coalesce(m.room, 0), c.usr, 0::bigint FROM " changes " c LEFT JOIN LATERAL (SELECT room FROM state"	\
-	" WHERE key = c.usr AND type = 2 AND line = 0 AND until = 9223372036854775807 AND membership = 2 OFFSET 0) m ON true LIMIT 65536)"
+	"(SELECT 8, c.pos, coalesce(m.room, 0), c.usr, 0::bigint FROM " changes " c LEFT JOIN LATERAL (SELECT room FROM current_state"	\
+	" WHERE key = c.usr AND type = 2 AND membership = 2 OFFSET 0) m ON true LIMIT 65536)"
+/* Of a state event one row tells both: that it is there, and that the room's state has changed. */
 STMT(ring_tail,
-    TAIL("0", "room, 0::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
-    TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0") " UNION ALL "
+    TAIL("0", "room, (state_key IS NOT NULL)::int::bigint, room_pos", "event WHERE room_pos IS NOT NULL") " UNION ALL "
+    TAIL("1", "room, 0::bigint, 0::bigint", "state WHERE line = 0 AND untold") " UNION ALL "
     TAIL("2", "room, usr, membership::bigint", "local_member WHERE true") " UNION ALL "
     TAIL("3", "room, usr, CASE WHEN room <> 0 THEN 0 WHEN type = 'm.ignored_user_list' THEN 1 WHEN type = 'm.push_rules' THEN 2 ELSE 0 END::bigint", "account_data WHERE true") " UNION ALL "
     TAIL("4", "room, usr, (kind = 2)::int::bigint", "receipt WHERE true") " UNION ALL "
@@ -73,7 +74,7 @@ STMT(ring_tail,
 STMT_WARM(ring_tail, "sync");
 STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
 STMT_WARM(ring_typing, "sync");
-STMT(ring_large, "SELECT array_agg(nid) FROM (SELECT nid FROM room WHERE joined > $1 ORDER BY joined DESC LIMIT 100000) r");
+STMT(ring_large, "SELECT array_agg(nid) FROM (SELECT nid FROM room WHERE magnitude >= floor(log($1::float8) / log(2::float8))::smallint AND joined > $1 ORDER BY joined DESC LIMIT 100000) r");
 STMT_WARM(ring_large, "sync");
 
 /* ---- small things */
@@ -504,7 +505,7 @@ tail_whole(struct rows *r)
 		usr = db_i64(r, 3);
 	}
 	r->i = before;
-	return n < RING_TAIL && r->n < RING_MAX;
+	return n < RING_TAIL && 2 * r->n < RING_MAX;
 }
 
 void
@@ -524,7 +525,7 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 	/* Also where nobody new comes: the filters and ignored users of those who are there change, too. */
 	if (folk_full(g->folk[0]))
 		folk_turn(g);
-	if (g->gen[0]->n + (size_t)r->n > RING_MAX || clock_mono_ms() - g->gen[0]->born > RING_AGE_MS)
+	if (g->gen[0]->n + 2 * (size_t)r->n > RING_MAX || clock_mono_ms() - g->gen[0]->born > RING_AGE_MS)
 		gen_turn(g);	/* its floor is where we still are */
 	y = g->gen[0];
 	first = y->n;
@@ -537,6 +538,8 @@ ring_take(struct ring *g, struct rows *r, const struct position *now)
 		struct ring_entry en = { .kind = (int)db_i64(r, 0), .pos = db_i64(r, 1), .room = db_i64(r, 2),
 		    .usr = db_i64(r, 3), .value = (int)db_i64(r, 4) };
 
+		if (en.kind == RING_EVENT && en.usr)
+			en = (struct ring_entry){ .kind = RING_STATE, .pos = en.pos, .room = en.room };
 		if (en.kind == RING_TYPING || en.kind == RING_TYPING_ON)
 			typing_learn(g, en.room, en.usr, db_i64(r, 4), now->clock);
 		if (en.kind == RING_EVENT || en.kind == RING_TYPING_ON || same_state(y->v, y->n, &en))

@@ -11,9 +11,8 @@ CREATE OR REPLACE VIEW admin.rooms AS
 		-- what is in force now; the numbers of the types stand in core/room/names.h
 		LATERAL (SELECT max(e.content) FILTER (WHERE s.type = 7) AS name, max(e.content) FILTER (WHERE s.type = 8) AS topic,
 				max(e.content) FILTER (WHERE s.type = 10) AS alias, max(e.content) FILTER (WHERE s.type = 11) AS encryption
-			FROM hearth.state s JOIN hearth.event e ON e.nid = s.event
-			WHERE s.room = r.nid AND s.line = 0 AND s.type IN (7, 8, 10, 11) AND s.key = 0
-				AND s.until = 9223372036854775807) c
+			FROM hearth.current_state s JOIN hearth.event e ON e.nid = s.event
+			WHERE s.room = r.nid AND s.type IN (7, 8, 10, 11) AND s.key = 0) c
 	WHERE NOT r.purged;
 COMMENT ON VIEW admin.rooms IS 'Every room that this server knows.';
 

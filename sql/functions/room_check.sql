@@ -17,7 +17,7 @@ WITH r AS (
 	SELECT nid AS room, 0 AS line, NULL::int AS parent, NULL::bigint AS parent_ver, 0 AS depth, 0::bigint AS first_ver, state_ver AS last_ver FROM r
 	UNION ALL SELECT l.room, l.line, l.parent, l.parent_ver, l.depth, l.parent_ver + 1, l.last_ver FROM line l JOIN r ON r.nid = l.room
 ), now AS (
-	SELECT * FROM s WHERE line = 0 AND until = 9223372036854775807 AND event IS NOT NULL
+	SELECT * FROM s WHERE line = 0 AND next_since IS NULL AND event IS NOT NULL
 ), c AS (	-- the sums for unread counts (core/push/counts.h), each from those before it; history may have been deleted
 	SELECT c.*, lag(c.n) OVER w AS n_before, lag(c.t) OVER (PARTITION BY c.room, c.thread ORDER BY c.room_pos) AS t_before
 	FROM (SELECT e.room, e.room_pos, e.thread, e.push_class, ARRAY[e.n_a, e.n_b, e.n_c, e.n_d, e.n_e]::bigint[] AS n,
@@ -63,11 +63,13 @@ WITH r AS (
 	UNION ALL SELECT r.nid, format('forward extremity %s is no event of the room', x) FROM r, unnest(r.extremities) x
 		WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.nid = x AND e.room = r.nid)
 	UNION ALL SELECT r.nid, format('depth is %s, that of the forward extremities %s', r.depth, d.depth) FROM r
-		CROSS JOIN LATERAL (SELECT max((as_json(CASE WHEN e.flags & 8 = 0 THEN e.pdu ELSE e.content END) ->> 'depth')::bigint) AS depth
+		CROSS JOIN LATERAL (SELECT max((event_cites(e) ->> 'depth')::bigint) AS depth
 			FROM event e WHERE e.nid = ANY (r.extremities)) d WHERE d.depth <> r.depth
-	UNION ALL SELECT s.room, format('line %s type %s key %s: version %s lasts until %s, the next begins at %s', s.line, s.type, s.key,
-			s.since, s.until, coalesce(s.next_since, 9223372036854775807)) FROM s
-		WHERE s.until <> coalesce(s.next_since, 9223372036854775807) OR s.until <= s.since
+	UNION ALL SELECT coalesce(s.room, c.room), format('type %s key %s: the newest row is of version %s (event %s), current_state says %s (%s)',
+			coalesce(s.type, c.type), coalesce(s.key, c.key), s.since, s.event, c.since, c.event)
+		FROM (SELECT * FROM s WHERE line = 0 AND next_since IS NULL) s
+		FULL JOIN (SELECT c.* FROM current_state c JOIN r ON r.nid = c.room) c ON (c.room, c.type, c.key) = (s.room, s.type, s.key)
+		WHERE (s.since, s.event, s.membership) IS DISTINCT FROM (c.since, c.event, c.membership)
 	-- below the first event that a purge left, versions are no longer told apart
 	UNION ALL SELECT r.nid, format('nothing changed at version %s', v) FROM r, generate_series(1 + CASE
 			WHEN EXISTS (SELECT 1 FROM hole h WHERE h.room = r.nid AND h.kind = 3)
@@ -83,6 +85,8 @@ WITH r AS (
 		FROM s JOIN event x ON x.nid = s.event CROSS JOIN LATERAL (SELECT
 			(CASE WHEN x.flags & 8 = 0 THEN as_json(x.content) ELSE as_json(x.content) -> 'content' END) ->> 'membership' AS membership) m
 		WHERE s.type = 2 AND m.membership IS DISTINCT FROM (ARRAY['invite', 'join', 'knock', 'leave', 'ban'])[s.membership]
+	UNION ALL SELECT s.room, format('type %s key %s: no event of the timeline tells of version %s, and the row does not say so', s.type, s.key, s.since)
+		FROM s LEFT JOIN event x ON x.nid = s.event WHERE s.line = 0 AND NOT s.untold AND x.room_pos IS NULL
 	UNION ALL SELECT r.nid, format('%s joined and %s invited are counted, there are %s and %s', r.joined, r.invited, c.joined, c.invited)
 		FROM r CROSS JOIN LATERAL (SELECT count(*) FILTER (WHERE membership = 2) AS joined,
 			count(*) FILTER (WHERE membership = 1) AS invited FROM now WHERE now.room = r.nid AND now.type = 2) c

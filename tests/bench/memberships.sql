@@ -5,11 +5,12 @@ SET search_path = hearth;
 CREATE TEMP TABLE r AS SELECT row_number() OVER (ORDER BY nid) - 1 AS i, nid, id, state_ver FROM (SELECT * FROM room ORDER BY nid DESC LIMIT 1000) x;
 CREATE TEMP TABLE m AS
 	SELECT a.usr, r.nid AS room, r.state_ver,
-		(SELECT event FROM state s WHERE s.room = r.nid AND s.line = 0 AND s.type = 2 ORDER BY since LIMIT 1) AS event
+		(SELECT event FROM current_state s WHERE s.room = r.nid AND s.type = 2 ORDER BY since LIMIT 1) AS event
 	FROM generate_series(-1, :n - 1) u JOIN account a ON a.localpart = 'u' || (u + :first)
 	CROSS JOIN generate_series(0, 49) k JOIN r ON r.i = CASE WHEN u < 0 THEN k ELSE u % 20 + 20 * k END;
 INSERT INTO local_member (usr, room, membership, event, room_pos) SELECT usr, room, 2, event, 1 FROM m ON CONFLICT DO NOTHING;
 INSERT INTO state (room, since, type, key, event, membership) SELECT room, state_ver, 2, usr, event, 2 FROM m ON CONFLICT DO NOTHING;
+INSERT INTO current_state (room, since, type, key, event, membership) SELECT room, state_ver, 2, usr, event, 2 FROM m ON CONFLICT DO NOTHING;
 UPDATE room SET joined = joined + c.n FROM (SELECT room, count(*) AS n FROM m GROUP BY room) c WHERE nid = c.room;
 ANALYZE;
 SELECT id FROM r WHERE i < 20 ORDER BY i;

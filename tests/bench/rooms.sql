@@ -14,10 +14,10 @@ DECLARE
 BEGIN
 	SELECT * INTO STRICT r FROM room WHERE id = room_id FOR UPDATE;
 	SELECT * INTO STRICT t FROM event WHERE room = r.nid AND type = 16 ORDER BY room_pos DESC LIMIT 1;
-	INSERT INTO event (room, room_pos, ts, type, sender, ver, at_ver, id, content, pdu)
+	INSERT INTO event (room, room_pos, ts, type, sender, ver, at_ver, id, content, pdu, cites)
 		SELECT r.nid, r.last_room_pos + i, t.ts + i * 1000, 16, t.sender, r.state_ver, r.state_ver,
 			bench.id('$', room_id || (r.last_room_pos + i)),
-			'{"body":"' || lpad(i::text, 470, 'x') || '","msgtype":"m.text"}', t.pdu FROM generate_series(1, n) i;
+			'{"body":"' || lpad(i::text, 470, 'x') || '","msgtype":"m.text"}', t.pdu, t.cites FROM generate_series(1, n) i;
 	UPDATE room SET last_room_pos = r.last_room_pos + n, last_pos = stream_pos(), depth = r.depth + n, extremities =
 		ARRAY(SELECT nid FROM event WHERE room = r.nid AND room_pos = r.last_room_pos + n) WHERE nid = r.nid;
 END $$;
@@ -30,11 +30,13 @@ DECLARE
 BEGIN
 	SELECT * INTO STRICT r FROM room WHERE id = room_id FOR UPDATE;
 	SELECT * INTO STRICT t FROM event WHERE room = r.nid AND type = 2 ORDER BY room_pos LIMIT 1;
-	INSERT INTO event (room, room_pos, ts, type, state_key, sender, ver, at_ver, id, content, pdu)
+	INSERT INTO event (room, room_pos, ts, type, state_key, sender, ver, at_ver, id, content, pdu, cites)
 		SELECT r.nid, r.last_room_pos + i, t.ts + i, 2, a.usr, a.usr, r.state_ver + i - 1, r.state_ver + i - 1,
-			bench.id('$', room_id || (r.last_room_pos + i)), '{"displayname":"' || a.localpart || '","membership":"join"}', t.pdu
+			bench.id('$', room_id || (r.last_room_pos + i)), '{"displayname":"' || a.localpart || '","membership":"join"}', t.pdu, t.cites
 		FROM generate_series(1, n) i JOIN account a ON a.localpart = 'u' || (first + i - 1);
 	INSERT INTO state (room, since, type, key, event, membership)
+		SELECT room, at_ver + 1, 2, state_key, nid, 2 FROM event WHERE room = r.nid AND room_pos > r.last_room_pos;
+	INSERT INTO current_state (room, since, type, key, event, membership)
 		SELECT room, at_ver + 1, 2, state_key, nid, 2 FROM event WHERE room = r.nid AND room_pos > r.last_room_pos;
 	INSERT INTO local_member (usr, room, membership, event, room_pos, sender, joined_pos)
 		SELECT state_key, room, 2, nid, room_pos, sender, stream_pos() FROM event WHERE room = r.nid AND room_pos > r.last_room_pos;
@@ -56,12 +58,14 @@ BEGIN
 	CREATE TEMP TABLE copied ON COMMIT DROP AS	-- the create event's id is that of the room
 		SELECT e.nid AS old, nextval(pg_get_serial_sequence('hearth.event', 'nid')) AS nid, m.nid AS room, m.id AS room_id
 		FROM made m CROSS JOIN (SELECT nid, room_pos FROM event WHERE room = r.nid ORDER BY room_pos) e ORDER BY m.i, e.room_pos;
-	INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, id, content, pdu)
+	INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, id, content, pdu, cites)
 		SELECT c.nid, c.room, e.room_pos, e.ts, e.type, e.state_key, e.sender, e.ver, e.at_ver,
-			CASE WHEN e.type = 1 THEN '$' || substr(c.room_id, 2) ELSE bench.id('$', e.id || c.nid) END, e.content, e.pdu
+			CASE WHEN e.type = 1 THEN '$' || substr(c.room_id, 2) ELSE bench.id('$', e.id || c.nid) END, e.content, e.pdu, e.cites
 		FROM copied c JOIN event e ON e.nid = c.old ORDER BY c.nid;
-	INSERT INTO state (room, since, until, type, key, event, membership)
-		SELECT c.room, s.since, s.until, s.type, s.key, c.nid, s.membership FROM state s JOIN copied c ON c.old = s.event WHERE s.room = r.nid;
+	INSERT INTO state (room, since, type, key, event, membership)
+		SELECT c.room, s.since, s.type, s.key, c.nid, s.membership FROM state s JOIN copied c ON c.old = s.event WHERE s.room = r.nid;
+	INSERT INTO current_state (room, since, type, key, event, membership)
+		SELECT c.room, s.since, s.type, s.key, c.nid, s.membership FROM current_state s JOIN copied c ON c.old = s.event WHERE s.room = r.nid;
 	INSERT INTO local_member (usr, room, membership, event, room_pos, sender, joined_pos)
 		SELECT m.usr, c.room, m.membership, c.nid, m.room_pos, m.sender, stream_pos() FROM local_member m JOIN copied c ON c.old = m.event WHERE m.room = r.nid;
 	UPDATE room SET extremities = ARRAY[c.top] FROM (SELECT room, max(nid) AS top FROM copied GROUP BY 1) c WHERE nid = c.room;

@@ -72,7 +72,7 @@ scenario_initial(void)
 	    " JOIN name n ON n.nid = e.sender JOIN name t ON t.nid = e.type LEFT JOIN name k ON k.nid = e.state_key"
 	    " WHERE m.usr = (SELECT usr FROM account WHERE localpart = 'u1') AND m.membership = 2"
 	    " UNION ALL SELECT e.id, e.room, e.ts, e.content, n.body, t.body, k.body FROM local_member m CROSS JOIN LATERAL"
-	    " (SELECT event FROM state WHERE room = m.room AND line = 0 AND until = 9223372036854775807 OFFSET 0) s"
+	    " (SELECT event FROM current_state WHERE room = m.room OFFSET 0) s"
 	    " JOIN event e ON e.nid = s.event JOIN name n ON n.nid = e.sender JOIN name t ON t.nid = e.type LEFT JOIN name k ON k.nid = e.state_key"
 	    " WHERE m.usr = (SELECT usr FROM account WHERE localpart = 'u1') AND m.membership = 2") * 1e3, "ms");
 }

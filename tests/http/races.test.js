@@ -91,7 +91,7 @@ describe("races", { concurrency: false }, () => {
 			const own = events.filter((e) => e.sender === who.userId).map((e) => e.content.body.split(" ")[1]);
 			assert.deepEqual(own, ["one", "two"]);
 		}
-		assert.equal(server.sql(`SELECT count(DISTINCT e.pdu::json ->> 'depth') = count(*) FROM hearth.event e JOIN hearth.room r ON r.nid = e.room WHERE r.id = '${room}'`), "t");
+		assert.equal(server.sql(`SELECT count(DISTINCT hearth.event_cites(e) ->> 'depth') = count(*) FROM hearth.event e JOIN hearth.room r ON r.nid = e.room WHERE r.id = '${room}'`), "t");
 		sound(room);
 		// a client that syncs meanwhile or afterwards has them all, in the room's order
 		let since = start, seen = [];

@@ -42,9 +42,10 @@ static const char *const fills[] = {
 	" SELECT g, (SELECT min(nid) FROM room) + g / 20, g % 20 + 1, 4398046511104 + g, g, CASE WHEN g % 2 = 0 THEN 16 ELSE 2 END,"
 	" CASE WHEN g % 2 = 1 THEN 1000 + g % 5000 END, 1000 + g % 5000, g % 20, g % 20, '$event' || g, '{}', '{}'"
 	" FROM generate_series(1, 2 * $R) g",
-	"INSERT INTO state (room, since, until, type, key, event, pos, membership) SELECT room, g.s, CASE WHEN g.s = 3 THEN 9223372036854775807"
-	" ELSE g.s + 1 END, type, state_key, min(nid), min(pos), 2 FROM event, generate_series(1, 3) g(s) WHERE state_key IS NOT NULL GROUP BY 1, 2, 3, 4, 5",
+	"INSERT INTO state (room, since, type, key, event, pos, membership) SELECT room, g.s, type, state_key, min(nid), min(pos), 2 FROM event, generate_series(1, 3) g(s) WHERE state_key IS NOT NULL GROUP BY 1, 2, 3, 4",
 	"INSERT INTO state (room, since, type, key, event, pos) SELECT room, t, t, 0, min(nid), min(pos) FROM event, generate_series(3, 11) t GROUP BY 1, 2",
+	"INSERT INTO current_state (room, type, key, since, event, membership) SELECT DISTINCT ON (room, type, key) room, type, key, since, event, membership"
+	" FROM state ORDER BY room, type, key, since DESC",
 	"INSERT INTO local_member (usr, room, membership, event, pos) SELECT 1000 + g % 2500, (SELECT min(nid) FROM room) + g / 10, 1 + g % 4, g,"
 	" 4398046511104 + g FROM generate_series(1, $R) g ON CONFLICT DO NOTHING",
 	"INSERT INTO event_relation (event, target, rel_type, type, sender, room_pos, ts) SELECT nid, nid / 20 * 20 + 1, 25 + nid % 4, type, sender, room_pos, ts"

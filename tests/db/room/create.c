@@ -12,9 +12,8 @@ types(const char *room)
 static const char *
 content(const char *room, const char *type, const char *key)
 {
-	return sql("SELECT e.content FROM state s JOIN event e ON e.nid = s.event JOIN room r ON r.nid = s.room"
-	    " WHERE r.id = '%s' AND s.type = (SELECT nid FROM name WHERE body = '%s') AND s.key = (SELECT nid FROM name WHERE body = '%s')"
-	    " AND s.until = 9223372036854775807", room, type, key);
+	return sql("SELECT e.content FROM current_state s JOIN event e ON e.nid = s.event JOIN room r ON r.nid = s.room"
+	    " WHERE r.id = '%s' AND s.type = (SELECT nid FROM name WHERE body = '%s') AND s.key = (SELECT nid FROM name WHERE body = '%s')", room, type, key);
 }
 
 static enum err

@@ -84,7 +84,7 @@ local_merge(struct ctx *cx, struct remote *rm)
 	remote_send(rm, "B1", "@bob:remote", "m.room.name", "", "{\"name\":\"b\"}", "dan");
 	deliver_all(cx, rm, "A1 B1");
 	say(cx, rm->d.room, "both");
-	cr_expect_eq(sql_int("SELECT json_array_length(pdu::json -> 'prev_events') FROM event ORDER BY room_pos DESC NULLS LAST LIMIT 1"), 2);
+	cr_expect_eq(sql_int("SELECT json_array_length(event_cites(e) -> 'prev_events') FROM event e ORDER BY room_pos DESC NULLS LAST LIMIT 1"), 2);
 	cr_expect_str_eq(sql("SELECT line || ' ' || ver || ' ' || at_ver FROM event ORDER BY room_pos DESC NULLS LAST LIMIT 1"), "0 4 4");
 	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
 	expect_now(rm, "A1 B1");
@@ -110,8 +110,8 @@ many_ends(struct ctx *cx, struct remote *rm)
 	cr_expect_eq(sql_int("SELECT cardinality(extremities) FROM room"), 1);
 	cr_expect_eq(sql_int("SELECT state_ver FROM room"), ver, "what the branches agree on stays");
 	cr_expect_eq(sql_int("SELECT count(*) FROM event WHERE type = (SELECT nid FROM name WHERE body = 'org.matrix.dummy_event')"), 2);
-	cr_expect_eq(sql_int("SELECT max(json_array_length(pdu::json -> 'prev_events')) FROM event"), 20);
-	cr_expect_eq(sql_int("SELECT count(*) FROM event e WHERE room_pos IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event x WHERE x.pdu LIKE '%%' || e.id || '%%')"),
+	cr_expect_eq(sql_int("SELECT max(json_array_length(event_cites(e) -> 'prev_events')) FROM event e"), 20);
+	cr_expect_eq(sql_int("SELECT count(*) FROM event e WHERE room_pos IS NOT NULL AND NOT EXISTS (SELECT 1 FROM event x WHERE event_cites(x)::text LIKE '%%' || e.id || '%%')"),
 	    1, "all but the last are cited");
 	expect_all(rm);
 }
@@ -196,8 +196,8 @@ reset(struct ctx *cx, struct remote *rm)
 	cr_expect_eq(sql_int("SELECT state_ver FROM room"), ver + 1, "one jump");
 	cr_expect_eq(sql_int("SELECT count(*) FROM state WHERE line = 0 AND since = %lld", (long long)ver + 1), 1001);
 	expect_now(rm, "ban S999");
-	cr_expect_eq(sql_int("SELECT count(*) FROM state s JOIN name n ON n.nid = s.type WHERE n.body = 'x' AND s.line = 0"
-	    " AND s.until = 9223372036854775807 AND s.event IS NOT NULL"), 0);
+	cr_expect_eq(sql_int("SELECT count(*) FROM current_state s JOIN name n ON n.nid = s.type WHERE n.body = 'x'"
+	    " AND s.event IS NOT NULL"), 0);
 }
 Test(room_forks, a_reset_of_a_thousand_keys) { IN(reset, "10"); }
 

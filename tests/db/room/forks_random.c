@@ -317,9 +317,9 @@ static void
 knows_state(const struct client *c, const char *room, const char *what)
 {
 	const struct json *mine = json_get(json_get(c->rooms, room), "state");
-	char *rows = strdup(sql("SELECT string_agg(t.body || '|' || k.body || '=' || e.id, E'\n') FROM state s JOIN room r ON r.nid = s.room"
+	char *rows = strdup(sql("SELECT string_agg(t.body || '|' || k.body || '=' || e.id, E'\n') FROM current_state s JOIN room r ON r.nid = s.room"
 	    " JOIN name t ON t.nid = s.type JOIN name k ON k.nid = s.key JOIN event e ON e.nid = s.event"
-	    " WHERE r.id = '%s' AND s.line = 0 AND s.until = 9223372036854775807", room)), *rest = rows, *row;
+	    " WHERE r.id = '%s'", room)), *rest = rows, *row;
 
 	cr_assert_not_null(mine, "%s: the room is not known", what);
 	while ((row = strsep(&rest, "\n")) != NULL) {

@@ -176,6 +176,9 @@ remote_send_as(struct remote *rm, const char *name, const char *sender, const ch
 	d->cx.conf = conf_of(rm, sender);
 	*e = (struct dag_event){ .name = arena_strdup(d->cx.a, name) };
 	cr_assert_eq(event_build(&d->cx, &ed, &e->ev), M_OK, "%s: %s", name, d->cx.err_text);
+	event_complete(&d->cx, &e->ev);
+	e->ev.content_text = e->ev.rest_text = NULL;	/* as one that was read */
+	e->ev.cites = NULL;
 	if (d->n == 0)
 		d->room = e->ev.room;
 	e->ev.rejected = is_rejected(rm, &e->ev, before);

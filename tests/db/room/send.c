@@ -47,15 +47,16 @@ pdu(struct ctx *cx, const char *id)
 	static const struct stmt st = { "test_pdu",
 		"SELECT (SELECT id FROM room WHERE nid = e.room), (SELECT body FROM name WHERE nid = e.type),"
 		" (SELECT body FROM name WHERE nid = e.sender), (SELECT body FROM name WHERE nid = e.state_key), ts, content, pdu, flags,"
-		" (SELECT version FROM room WHERE nid = e.room) FROM event e WHERE id = $1" };
+		" (SELECT version FROM room WHERE nid = e.room), cites FROM event e WHERE id = $1" };
 
 	db_begin(cx, TX_RO);
 	cr_assert_eq(db_row(cx, &r, &st, P_TEXT(id)), M_OK);
 	c = (struct pdu_columns){ id, db_text(&r, 0), db_text(&r, 1), db_text(&r, 2), db_text(&r, 3), db_i64(&r, 4), db_text(&r, 5),
-		db_text(&r, 6), (int)db_i64(&r, 7) };
+		db_text(&r, 6), (int)db_i64(&r, 7), NULL, 0 };
+	c.cites = db_bytes(&r, 9, &c.ncites);
 	buf_init(&b, cx->a);
 	const struct room_version *rv = room_version_get(db_text(&r, 8));
-	event_assemble(&b, rv, &c);
+	event_assemble(cx, &b, rv, &c);
 	struct json *tree = parse(cx, b.s);
 	cr_expect_str_eq(b.s, json_canonical_str(cx->a, tree, &n), "not canonical");
 	if (rv->event_id_format != 1)
@@ -174,7 +175,7 @@ Test(room_send, after_waiting)
 		cr_assert(step_waits(s));
 		cr_assert_eq(db_commit(a), M_OK);
 		cr_assert_eq(step_end(s), M_OK);
-		cr_expect_str_eq(sql("SELECT pdu::json ->> 'prev_events' FROM event ORDER BY nid DESC LIMIT 1"), arena_printf(a->a, "[\"%s\"]", id));
+		cr_expect_str_eq(sql("SELECT event_cites(e) ->> 'prev_events' FROM event e ORDER BY nid DESC LIMIT 1"), arena_printf(a->a, "[\"%s\"]", id));
 		cr_expect_eq(sql_int("SELECT count(*) FROM event e JOIN event p USING (room) WHERE p.room_pos < e.room_pos AND p.nid > e.nid"), 0);
 		check_rooms();
 	}
@@ -258,8 +259,8 @@ Test(room_send, a_hundred_from_two_workers)
 	cr_expect_eq(sql_int("SELECT last_room_pos FROM room"), 107);
 	/* Each names exactly the one before it, and is one deeper. */
 	cr_expect_eq(sql_int("SELECT count(*) FROM event e JOIN event p ON p.room_pos = e.room_pos - 1"
-	    " AND e.pdu::json ->> 'prev_events' = '[\"' || p.id || '\"]'"
-	    " AND (e.pdu::json ->> 'depth')::int = (p.pdu::json ->> 'depth')::int + 1"), 106);
+	    " AND event_cites(e) ->> 'prev_events' = '[\"' || p.id || '\"]'"
+	    " AND (event_cites(e) ->> 'depth')::int = (event_cites(p) ->> 'depth')::int + 1"), 106);
 }
 
 Test(room_send, refused)

@@ -245,7 +245,7 @@ static void
 in_rooms(const char *name, int from, int n)
 {
 	account(name);
-	sql("INSERT INTO state (room, line, type, key, since, event, membership) SELECT g, 0, 2, %lld, 1, NULL, 2 FROM generate_series(%d, %d) g",
+	sql("INSERT INTO current_state (room, type, key, since, event, membership) SELECT g, 2, %lld, 1, NULL, 2 FROM generate_series(%d, %d) g",
 	    (long long)nid(name), ROOM + from, ROOM + from + n - 1);
 }
 

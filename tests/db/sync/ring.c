@@ -79,7 +79,7 @@ Test(sync_ring, a_change_of_keys_is_no_flood)
 	const char *room = client_room(a, ROOM);
 
 	client_member(b, MEMBER_JOIN, room, NULL);
-	sql("INSERT INTO state (room, line, type, key, since, event, membership) SELECT 1000000 + g, 0, 2, %lld, 1, NULL, 2 FROM generate_series(1, %d) g",
+	sql("INSERT INTO current_state (room, type, key, since, event, membership) SELECT 1000000 + g, 2, %lld, 1, NULL, 2 FROM generate_series(1, %d) g",
 	    (long long)bot->nid, RING_TAIL + 1);
 	cr_assert_eq(client_sync(b), M_OK);
 	cr_assert_eq(client_sync(b), E_PARK);

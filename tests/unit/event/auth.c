@@ -235,6 +235,8 @@ Test(event_auth, own_signature)
 	r.auth.signed_by = NULL;
 	room_put(&r, "m.room.join_rules", "", "@alice:a", js(&r.cx, "{\"join_rule\":\"restricted\"}"));
 	ev = restricted_join(&r);
+	cr_expect_eq(event_auth(&r.cx, &ev, &r.auth), M_OK, "not signed yet: %s", r.cx.err_text);
+	event_complete(&r.cx, &ev);
 	cr_expect_eq(event_auth(&r.cx, &ev, &r.auth), M_OK, "%s", r.cx.err_text);
 	json_set(r.cx.a, ev.json, "depth", json_new_int(r.cx.a, 2));
 	cr_expect_eq(event_auth(&r.cx, &ev, &r.auth), M_FORBIDDEN, "the signature is not valid");

@@ -1,6 +1,7 @@
 /* tests/unit/event/build.c - events of this server: each must pass every check that others make. */
 #include <criterion/criterion.h>
 
+#include "core/event/impl.h"
 #include "tests/unit/event/room.h"
 
 static const char *auth_ids[] = { "$c", "$p" }, *prev_ids[] = { "$x/+", "$y-_", "$z" };
@@ -48,6 +49,22 @@ check(struct ctx *cx, const struct event *ev)
 	cr_assert_eq(other.nprev, ev->nprev);
 	for (size_t i = 0; i < ev->nprev; i++)
 		cr_expect_str_eq(other.prev_ids[i], ev->prev_ids[i]);
+	json_del(other.json, "hashes");		/* they follow from the rest, and are not stored */
+	json_del(other.json, "signatures");
+	if (ev->cites != NULL) {
+		struct event cited;
+		cr_assert(cites_unpack(cx->a, ev->rv, ev->cites, ev->ncites, &cited));
+		cr_expect_eq(cited.depth, ev->depth);
+		cr_assert_eq(cited.nauth, ev->nauth);
+		cr_assert_eq(cited.nprev, ev->nprev);
+		for (size_t i = 0; i < ev->nauth; i++)
+			cr_expect_str_eq(cited.auth_ids[i], ev->auth_ids[i]);
+		for (size_t i = 0; i < ev->nprev; i++)
+			cr_expect_str_eq(cited.prev_ids[i], ev->prev_ids[i]);
+		json_del(other.json, "auth_events");
+		json_del(other.json, "depth");
+		json_del(other.json, "prev_events");
+	}
 	event_texts(cx->a, &other);
 	cr_expect_str_eq(other.content_text, ev->content_text, "v%s", v);
 	cr_expect_str_eq(other.rest_text, ev->rest_text, "v%s", v);
@@ -58,6 +75,7 @@ static void
 build(struct ctx *cx, const struct event_draft *d, struct event *ev)
 {
 	cr_assert_eq(event_build(cx, d, ev), M_OK, "v%s: %s", d->rv->id, cx->err_text);
+	event_complete(cx, ev);
 	check(cx, ev);
 }
 
@@ -90,6 +108,41 @@ Test(event_build, every_version_and_kind)
 		d.state_key = "\\n\\u001fü";
 		build(&cx, &d, &ev);
 		cr_expect_str_eq(ev.state_key, "\\n\\u001fü");
+	}
+	ctx_close(&cx);
+}
+
+/* Ids that are hashes are packed, any other id leaves all as text. */
+Test(event_build, what_is_cited)
+{
+	struct event_draft d;
+	struct event ev, odd;
+	struct ctx cx;
+
+	ctx_open(&cx);
+	EACH_VERSION(rv)
+	{
+		const char *ids[3];
+		unsigned char hash[SHA256_LEN];
+		for (int i = 0; i < 3; i++) {
+			memset(hash, 0xf8 + i, sizeof hash);
+			ids[i] = event_id_from_hash(cx.a, rv, hash);
+		}
+		d = draft(&cx, rv, "m.room.message", "{}");
+		d.auth_ids = d.prev_ids = ids;
+		d.depth = rv->strict_canonical ? 9007199254740991 : INT64_MAX;
+		build(&cx, &d, &ev);
+		cr_expect_eq(ev.cites == NULL, rv->event_id_format == 1, "v%s", rv->id);
+		if (ev.cites == NULL)
+			continue;
+		cr_expect_eq(ev.ncites, 9 + 5 * SHA256_LEN);
+		cr_expect_str_eq(ev.rest_text, "{}");
+		cr_expect_not(cites_unpack(cx.a, rv, ev.cites, ev.ncites - 1, &odd));
+		cr_expect_not(cites_unpack(cx.a, rv, ev.cites, 8, &odd));
+		cr_expect_not(cites_unpack(cx.a, rv, ev.cites, 9 + SHA256_LEN, &odd), "fewer ids than auth events");
+		ids[2] = arena_printf(cx.a, "%.42s=", ids[2]);	/* the same bytes, another id */
+		build(&cx, &d, &ev);
+		cr_expect_null(ev.cites);
 	}
 	ctx_close(&cx);
 }

@@ -35,7 +35,7 @@ expect_round_trip(const char *version, const char *text, int flags)
 	struct buf b;
 
 	buf_init(&b, cx.a);
-	event_assemble(&b, ev.rv, &c);
+	event_assemble(&cx, &b, ev.rv, &c);
 	cr_expect_str_eq(b.s, whole);
 	cr_expect_eq(c.flags, flags, "flags of %s", text);
 	cr_assert_eq(event_load(&cx, ev.rv, &c, &back), M_OK);
@@ -88,7 +88,7 @@ Test(room_pdu, kept_verbatim)
 	cr_expect_eq(c.flags, EV_VERBATIM);
 	cr_expect_str_eq(c.pdu, "{}");
 	buf_init(&b, cx.a);
-	event_assemble(&b, ev.rv, &c);
+	event_assemble(&cx, &b, ev.rv, &c);
 	cr_expect_str_eq(b.s, json_canonical_str(cx.a, ev.json, NULL));
 	cr_assert_eq(event_load(&cx, ev.rv, &c, &back), M_OK);
 	cr_expect_eq(back.ts, 1);
@@ -98,7 +98,7 @@ Test(room_pdu, kept_verbatim)
 Test(room_pdu, unreadable)
 {
 	struct ctx cx = { .a = arena_new() };
-	struct pdu_columns c = { "$e", "!r:x", "t", "@a:x", NULL, 1, "{}", "[]", 0 };
+	struct pdu_columns c = { "$e", "!r:x", "t", "@a:x", NULL, 1, "{}", "[]", 0, NULL, 0 };
 	struct event ev;
 
 	cr_expect_eq(event_load(&cx, room_version_get("11"), &c, &ev), M_UNKNOWN);
