@@ -26,6 +26,7 @@ struct mig {
 	PGconn *pg;
 	const char *dir;
 	bool changed;
+	bool bare;		/* the views of schema admin are out of a migration's way */
 };
 
 struct file {
@@ -50,7 +51,14 @@ complain(const struct mig *m, const char *what, const PGresult *res)
 	    LS("message", message != NULL ? message : PQerrorMessage(m->pg)), LS("context", PQresultErrorField(res, PG_DIAG_CONTEXT)));
 }
 
-/* Text with any number of statements. sqlstate, if not NULL, gets the code of what went wrong instead of the log. */
+/* What a migration is tried again for. */
+static bool
+may_go_again(const struct mig *m, const char *sqlstate)
+{
+	return strcmp(sqlstate, "55P03") == 0 || (strcmp(sqlstate, "2BP01") == 0 && !m->bare);
+}
+
+/* Text with any number of statements. sqlstate, if not NULL, gets the code of what went wrong; what may go again is not logged then. */
 static bool
 run(const struct mig *m, const char *what, const char *text, char sqlstate[6])
 {
@@ -61,7 +69,7 @@ run(const struct mig *m, const char *what, const char *text, char sqlstate[6])
 
 	if (sqlstate != NULL)
 		snprintf(sqlstate, 6, "%s", ok || state == NULL ? "" : state);
-	if (!ok && (sqlstate == NULL || strcmp(sqlstate, "55P03") != 0))
+	if (!ok && (sqlstate == NULL || !may_go_again(m, sqlstate)))
 		complain(m, what, res);
 	PQclear(res);
 	return ok;
@@ -187,6 +195,17 @@ record(const struct mig *m, const struct file *f)
 	    " ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied = clock_timestamp()", f->name, f->sum) != NULL;
 }
 
+/*
+ * A table or column cannot go while a view reads it (2BP01). Those of schema admin come again behind the migrations, for
+ * their files count as never run; views of the administrator's own stay, and stay in the way.
+ */
+#define DROP_VIEWS								\
+	"DO $$ DECLARE v text; BEGIN"						\
+	" SELECT string_agg(oid::regclass::text, ', ') INTO v FROM pg_class"	\
+	"  WHERE relkind = 'v' AND relnamespace = to_regnamespace('admin');"	\
+	" IF v IS NOT NULL THEN EXECUTE 'DROP VIEW ' || v; END IF;"		\
+	" DELETE FROM hearth.schema_migration WHERE name LIKE 'admin/%'; END $$"
+
 /* One file in its transaction. Busy tables are tried again; whatever fails leaves nothing behind. */
 static bool
 apply_migration(struct mig *m, const struct file *f)
@@ -197,14 +216,19 @@ apply_migration(struct mig *m, const struct file *f)
 	for (tries = 0; tries < LOCK_TRIES; tries++) {
 		if (!run(m, f->name, "BEGIN; SET LOCAL lock_timeout = '3s'", NULL))
 			return false;
-		if (run(m, f->name, f->text, state) && record(m, f) && run(m, f->name, "COMMIT", NULL)) {
+		if ((!m->bare || run(m, f->name, DROP_VIEWS, state)) && run(m, f->name, f->text, state) && record(m, f) &&
+		    run(m, f->name, "COMMIT", NULL)) {
 			log_info(NULL, "migration_applied", LS("file", f->name));
 			m->changed = true;
 			return true;
 		}
 		run(m, f->name, "ROLLBACK", NULL);
-		if (strcmp(state, "55P03") != 0)
+		if (*state == '\0' || !may_go_again(m, state))
 			return false;
+		if (strcmp(state, "2BP01") == 0) {
+			m->bare = true;
+			continue;
+		}
 		log_warn(NULL, "migration_waits", LS("file", f->name), LS("message", "a table it needs is locked"));
 	}
 	log_error(NULL, "migration_failed", LS("file", f->name), LS("message", "a table it needs stayed locked"));

@@ -9,6 +9,7 @@
  *
  * Files of functions and admin run over what an older version of them made:
  * CREATE OR REPLACE, or DROP ... IF EXISTS before it where the form changes.
+ * Views of admin that stand in a migration's way are dropped and made anew.
  * Then it pins the server's name, makes the first signing key, and, when something
  * changed, analyses the tables. Any number of processes may do it at once; a
  * database with migrations that this release does not know, or that were edited

@@ -148,6 +148,26 @@ Test(migrate, a_new_migration_is_applied_whole_or_not_at_all)
 	cr_assert_str_eq(sql("SELECT tableowner FROM pg_tables WHERE tablename = 'bad'"), "hearth_owner");
 }
 
+/* admin.rooms reads the tables that go, as every database of before has it. A view of somebody else is never dropped. */
+Test(migrate, views_make_way)
+{
+	const char *rights = "SELECT count(*) FROM information_schema.table_privileges WHERE grantee = 'hearth_admin' AND table_schema = 'admin'";
+	long long n = count_applied(), granted = sql_int("%s", rights), views = sql_int("SELECT count(*) FROM pg_views WHERE schemaname = 'admin'");
+
+	write_file("migrations/9998_views.sql", "w", "ALTER TABLE current_state RENAME TO old; CREATE TABLE current_state (LIKE old INCLUDING ALL); DROP TABLE old;");
+	write_file("migrations/9999_more.sql", "w", "CREATE TABLE more ();");
+	sql("CREATE VIEW public.mine AS SELECT * FROM admin.rooms");
+	cr_assert_not(migrate(test_url("postgres"), dir, "localhost"));
+	cr_assert_eq(count_applied(), n);
+	cr_assert_eq(sql_int("SELECT count(*) FROM public.mine"), 0);
+	sql("DROP VIEW public.mine");
+	cr_assert(migrate(test_url("postgres"), dir, "localhost"));
+	cr_assert_eq(count_applied(), n + 2);
+	cr_assert_eq(sql_int("SELECT count(*) FROM admin.rooms"), 0);
+	cr_assert_eq(sql_int("SELECT count(*) FROM pg_views WHERE schemaname = 'admin'"), views);
+	cr_assert_eq(sql_int("%s", rights), granted);
+}
+
 Test(migrate, an_edited_migration_is_refused)
 {
 	write_file("migrations/0002_rooms.sql", "a", "\n-- edited\n");
