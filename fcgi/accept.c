@@ -206,10 +206,8 @@ take_batch(struct loop *l)
 {
 	struct arena_mark mark = arena_mark(l->w.a);
 	struct waiter v[WAITERS_MAX];
-	size_t n = 0, got;
+	size_t n = park_gathered_recv(l->w.a, l->back, v);
 
-	while (n < PARK_BATCH && (got = park_message_recv(l->w.a, l->back, v + n)) > 0)
-		n += got;
 	if (n > 0) {
 		db_stats_reset(l->w.db);
 		waiters_run(&l->w, v, n, true);

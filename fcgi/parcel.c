@@ -99,6 +99,19 @@ park_message_recv(struct arena *a, int sock, struct waiter v[PARK_BATCH])
 	return n;
 }
 
+size_t
+park_gathered_recv(struct arena *a, int sock, struct waiter v[WAITERS_MAX])
+{
+	size_t n = 0, got;
+
+	while (n < PARK_BATCH && (got = park_message_recv(a, sock, v + n)) > 0) {
+		n += got;
+		if (v[n - 1].head.why == PARK_HEAVY)
+			break;
+	}
+	return n;
+}
+
 void
 park_baton_pass(const struct env *env, const char *position, int64_t at)
 {

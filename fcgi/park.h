@@ -50,6 +50,12 @@ int park_message_send(int sock, const struct waiter *v, size_t n, int flags);
  * read it; packed until the next call), gives their number; 0: none there, or a broken one.
  */
 size_t park_message_recv(struct arena *a, int sock, struct waiter v[PARK_BATCH]);
+/*
+ * Takes what has gathered: messages, until there are PARK_BATCH waiters or one who waits for a heavy turn. He is the last: the next
+ * heavy one, and whoever came behind him, are for workers that are not kept so long. packed is of nobody's use.
+ */
+#define WAITERS_MAX (2 * PARK_BATCH)
+size_t park_gathered_recv(struct arena *a, int sock, struct waiter v[WAITERS_MAX]);
 /* Packs v->wait anew into v->packed, v->head.size. False when it is too large to wait. */
 bool park_pack(struct arena *a, struct waiter *v);
 

@@ -171,7 +171,8 @@ is_heavy(struct worker *w, const struct waiter *v, bool back)
 void
 waiters_run(struct worker *w, struct waiter *v, size_t n, bool back)
 {
-	size_t light = 0;
+	struct waiter heavy[WAITERS_MAX];
+	size_t light = 0, nheavy = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].wait)
@@ -179,10 +180,12 @@ waiters_run(struct worker *w, struct waiter *v, size_t n, bool back)
 		else if (!back && v[i].wait->next)
 			park_or_answer(w, &v[i], PARK_WAIT);	/* its handler has computed it */
 		else if (is_heavy(w, &v[i], back))
-			run_heavy(w, &v[i], back);
+			heavy[nheavy++] = v[i];
 		else
 			v[light++] = v[i];
 	}
 	if (light > 0)
 		run(w, v, light, back);
+	for (size_t i = 0; i < nheavy; i++)	/* nobody waits behind them */
+		run_heavy(w, &heavy[i], back);
 }

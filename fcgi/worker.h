@@ -30,8 +30,7 @@ struct ctx worker_ctx(struct worker *w);
 /* Serves the request that waits in fd, and closes it (or hands it to park). */
 void serve(struct worker *w, int fd);
 
-/* Computes up to WAITERS_MAX waiters; answers each or parks it; closes their fds. back: they come from park. */
-#define WAITERS_MAX (2 * PARK_BATCH)
+/* Computes up to WAITERS_MAX waiters, heavy ones last; answers each or parks it; closes their fds. back: they come from park. */
 void waiters_run(struct worker *w, struct waiter *v, size_t n, bool back);
 
 /* The access line and the counters. */

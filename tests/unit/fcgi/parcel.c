@@ -85,6 +85,48 @@ Test(parcel, there_and_back)
 	cr_expect_eq(park_message_recv(a, s[1], got), 0);
 }
 
+static void
+send_one(int64_t user, enum park_why why)
+{
+	struct waiter v = make(user);
+
+	v.head.why = (uint8_t)why;
+	cr_assert_eq(park_message_send(s[0], &v, 1, MSG_DONTWAIT), 0);
+	close(v.fd);
+}
+
+static size_t
+gathered(struct waiter v[WAITERS_MAX])
+{
+	size_t n = park_gathered_recv(a, s[1], v);
+
+	for (size_t i = 0; i < n; i++)
+		close(v[i].fd);
+	return n;
+}
+
+/* A worker takes what has come in several messages, but no more heavy ones than one, and nothing behind it. */
+Test(parcel, what_has_gathered)
+{
+	static const enum park_why whys[] = { PARK_WAIT, PARK_RETRY, PARK_HEAVY, PARK_HEAVY, PARK_WAIT };
+	struct waiter v[WAITERS_MAX];
+
+	for (int i = 0; i < 5; i++)
+		send_one(100 + i, whys[i]);
+	cr_assert_eq(gathered(v), 3);
+	for (int i = 0; i < 3; i++)
+		cr_expect(v[i].wait->user_nid == 100 + i && v[i].head.why == whys[i]);
+	cr_assert_eq(gathered(v), 1);
+	cr_expect(v[0].wait->user_nid == 103 && v[0].head.why == PARK_HEAVY);
+	cr_assert_eq(gathered(v), 1);
+	cr_expect_eq(v[0].wait->user_nid, 104);
+	cr_assert_eq(gathered(v), 0);
+	for (int i = 0; i < PARK_BATCH + 1; i++)
+		send_one(i, PARK_WAIT);
+	cr_assert_eq(gathered(v), PARK_BATCH);
+	cr_assert_eq(gathered(v), 1);
+}
+
 Test(parcel, a_full_socket_says_so)
 {
 	struct waiter v = make(1);
