@@ -158,6 +158,7 @@ db_start(struct ctx *cx)
 			keep_fault(db, send_queue(db) && db_flush(db));
 		else
 			db->tx_fault = E_UNAVAILABLE;
+		db->cx = NULL;
 	}
 	queue_clear(db);
 	return db->sent.syncs;

@@ -22,8 +22,8 @@
  *	t = db_start(cx);		(what is queued leaves; nothing is waited for)
  *	... other work, now and then db_turn(cx) ...
  *	e = db_await(cx, t);		(all that was sent up to there has come)
- * Inside a transaction only. db_run() in between waits for all that is under way. Who gives up calls db_disown() (db_rollback()
- * does) before the arenas go in which results were to live.
+ * Inside a transaction only. db_run() in between waits for all that is under way. Who gives up calls db_disown() (the end of the
+ * transaction does) before the arenas go in which results were to live.
  *
  * ERRORS. 40001, 40P01: E_RETRY. Lock or statement time-out, connection lost,
  * too many connections: E_UNAVAILABLE. 23505, 23P01: E_CONFLICT (db_constraint() names it).

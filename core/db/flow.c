@@ -165,7 +165,8 @@ failed(struct db *db, struct sent *s, const PGresult *res)
 	if (state == NULL || s->kind == SENT_SYNC)
 		return;
 	e = judge(db, s->slot, res, state);
-	if (s->unheeded)
+	/* 25P02: what was sent side by side with the statement that ended the transaction. */
+	if (s->unheeded || (is(state, "25P02") && db->fault != M_OK))
 		return;
 	/* Messages of class 42 name tables and columns, others may quote what a user wrote. */
 	if (e == M_UNKNOWN)

@@ -46,12 +46,13 @@ over(struct db *db)
 	db->tx_fault = M_OK;
 }
 
-/* Ends the transaction without waiting. */
+/* Ends the transaction without waiting, for anything in it. */
 static void
 leave(struct ctx *cx, const struct stmt *st)
 {
 	struct db *db = cx->db;
 
+	db_unheed(db);
 	if (db->begun && db->pg != NULL) {
 		db->cx = cx;
 		if (!db_send(db, &(struct queued){ .st = st, .expect = DB_NONE }, true) || !db_sync(db) || !db_flush(db))
@@ -97,8 +98,6 @@ db_rollback(struct ctx *cx)
 	struct db *db = cx->db;
 
 	queue_clear(db);
-	if (db->tx != TX_NONE) {
-		db_unheed(db);
+	if (db->tx != TX_NONE)
 		leave(cx, &tx_rollback);
-	}
 }

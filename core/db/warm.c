@@ -68,6 +68,7 @@ db_warm(struct ctx *cx)
 	const struct stmt *st;
 
 	db->cx = cx;
+	db->fault = M_OK;	/* not that of the last request: connecting looks at it */
 	if (db->tx != TX_NONE || !db_ready(db))
 		db->away_ms = 0;	/* nobody was refused: whoever comes may try himself */
 	else if ((st = next(db)) != NULL) {

@@ -606,3 +606,21 @@ Test(db, what_was_disowned_goes_nowhere, .init = setup)
 	OK(db_row(cx, &after, &t_series, P_I64(1)));
 	cr_assert_eq(after.n, 1);
 }
+
+/* Nor does who commits what he has read wait for what he has not. */
+Test(db, what_is_under_way_at_the_end_goes_nowhere, .init = setup)
+{
+	struct ctx part = *cx;
+	struct rows *r, first, after;
+
+	part.a = arena_new();
+	r = arena_zalloc(part.a, sizeof *r);
+	db_begin(cx, TX_RO);
+	OK(db_row(cx, &first, &t_series, P_I64(1)));
+	db_queue(&part, r, DB_ANY, &t_series, P_I64(50000));
+	db_start(&part);
+	OK(db_commit(cx));
+	arena_free(part.a);
+	OK(db_row(cx, &after, &t_series, P_I64(1)));
+	cr_assert_eq(after.n, 1);
+}

@@ -8,6 +8,7 @@ STMT(t_warm_read, "SELECT value FROM profile WHERE usr = $2 AND key = $1");
 STMT_WARM(t_warm_read, "tester stoker");
 STMT(t_warm_write, "INSERT INTO profile (usr, key, value) VALUES (0, $1, $2)");
 STMT_WARM(t_warm_write, "stoker");
+STMT(t_warm_end, "SELECT pg_terminate_backend(pg_backend_pid())");
 STMT(t_warm_plans, "SELECT generic_plans FROM pg_prepared_statements WHERE name = $1");
 
 static struct ctx *cx;
@@ -74,13 +75,29 @@ Test(warm, a_new_connection_is_warmed_anew, .init = setup)
 	struct rows r;
 
 	warm_as("tester");
-	sql("SELECT pg_terminate_backend(%d)", db_backend_pid(cx->db));
-	cr_assert(EVENTUALLY(db_query(cx, &r, &t_warm_plans, P_TEXT("t_warm_write")) != M_OK));
+	cr_assert_neq(db_query(cx, &r, &t_warm_end), M_OK);
 	cr_assert_not(db_warm_due(cx->db));		/* that is for requests to open */
 	cr_assert(EVENTUALLY(db_query(cx, &r, &t_warm_plans, P_TEXT("t_warm_write")) == M_OK));
 	cr_assert_eq(plans("t_warm_read"), -1);
 	warm_as("tester");
 	cr_assert_eq(plans("t_warm_read"), 1);
+}
+
+/* A fault of the request before it is none of the new connection. */
+Test(warm, a_connection_closed_after_a_fault_is_opened_again, .init = setup)
+{
+	struct rows r;
+	int pid;
+
+	db_role_set("tester");
+	cr_assert_eq(db_row(cx, &r, &t_warm_read, P_TEXT("x"), P_I64(0)), M_NOT_FOUND);
+	pid = db_backend_pid(cx->db);
+	sql("SELECT pg_terminate_backend(%d)", pid);
+	cr_assert(EVENTUALLY(sql_int("SELECT count(*) FROM pg_stat_activity WHERE pid = %d", pid) == 0));
+	cr_assert(db_warm_due(cx->db));
+	db_warm(cx);
+	cr_assert_neq(db_backend_pid(cx->db), 0);
+	cr_assert_neq(db_backend_pid(cx->db), pid);
 }
 
 Test(warm, without_a_database_no_request_is_refused, .init = setup)
