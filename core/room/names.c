@@ -45,6 +45,7 @@ static struct arena *cache_arena;
 static struct cached *cache;		/* by text */
 static struct cached **cache_nid;	/* the same, by number */
 static size_t ncached;
+static int64_t cache_connection = 1;	/* by which it was filled; another may be to a database restored to before some were made */
 
 static uint64_t
 hash_of(const char *s)
@@ -96,6 +97,19 @@ cache_reset(void)
 	ncached = 0;
 	for (int64_t i = 0; i < NAME_WELL_KNOWN; i++)
 		cache_add(well_known[i], i);
+}
+
+/* Before anything is looked up for a request. Connection 0, none yet, will be the first. */
+static void
+cache_check(const struct ctx *cx)
+{
+	int64_t now = cx->db != NULL ? db_connection(cx->db) : 0;
+
+	if (now == 0 || now == cache_connection)
+		return;
+	if (cache != NULL)
+		cache_reset();
+	cache_connection = now;
 }
 
 static void
@@ -204,6 +218,7 @@ name_texts(struct ctx *cx, const int64_t *nids, size_t n, const char **texts)
 	struct rows r;
 	enum err e;
 
+	cache_check(cx);
 	for (size_t i = 0; i < n; i++) {
 		const char *text = text_known(nids[i]);
 
@@ -225,6 +240,7 @@ name_find(struct ctx *cx, const char *body, int64_t *nid)
 	struct rows r;
 	enum err e;
 
+	cache_check(cx);
 	if ((*nid = name_known(body)) >= 0)
 		return M_OK;
 	if ((e = db_maybe(cx, &r, &name_select, P_TEXTS(one, 1))) != M_OK)
@@ -240,6 +256,7 @@ name_find(struct ctx *cx, const char *body, int64_t *nid)
 void
 names_init(struct names *ns, struct ctx *cx)
 {
+	cache_check(cx);
 	*ns = (struct names){ .cx = cx };
 }
 

@@ -7,7 +7,8 @@
  *
  * The process remembers nids that it saw committed: a name made by a
  * transaction that then rolled back does not exist, so what this transaction
- * made itself is not remembered until it is met again (name_select tells).
+ * made itself is not remembered until it is met again (name_select tells). A
+ * connection that was opened anew begins without: it may be to a restored database.
  *
  * Making a name waits for another transaction that makes the same one. So make
  * them before taking a room's lock (names_queue() in the same round trip), and

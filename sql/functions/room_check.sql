@@ -62,6 +62,8 @@ WITH r AS (
 		WHERE r.resident AND r.extremities = '{}'
 	UNION ALL SELECT r.nid, format('forward extremity %s is no event of the room', x) FROM r, unnest(r.extremities) x
 		WHERE NOT EXISTS (SELECT 1 FROM event e WHERE e.nid = x AND e.room = r.nid)
+	UNION ALL SELECT r.nid, format('end_id is %s, the only forward extremity is %s', r.end_id, e.id) FROM r
+		JOIN event e ON e.nid = r.end_nid WHERE r.extremities = ARRAY[r.end_nid] AND e.id IS DISTINCT FROM r.end_id
 	UNION ALL SELECT r.nid, format('depth is %s, that of the forward extremities %s', r.depth, d.depth) FROM r
 		CROSS JOIN LATERAL (SELECT max((event_cites(e) ->> 'depth')::bigint) AS depth
 			FROM event e WHERE e.nid = ANY (r.extremities)) d WHERE d.depth <> r.depth

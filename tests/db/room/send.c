@@ -133,16 +133,18 @@ Test(room_send, the_state_remembered_is_the_present_one)
 	check_rooms();
 }
 
+STMT(t_send_end, "SELECT pg_terminate_backend(pg_backend_pid())");
+
 /* After a restore the room may come to the same version by another way. */
 Test(room_send, nothing_is_remembered_beyond_a_connection)
 {
 	struct ctx *a = user("alice");
 	const char *room = make_room(a, PUBLIC);
+	struct rows r;
 
 	say(a, room, "reads");
 	cr_expect_eq(trips_of(a, room), 2);
-	sql("SELECT pg_terminate_backend(%d)", db_backend_pid(a->db));
-	cr_assert(EVENTUALLY(db_alive(a) != M_OK));
+	cr_assert_neq(db_query(a, &r, &t_send_end), M_OK);
 	cr_assert(EVENTUALLY(db_alive(a) == M_OK));
 	cr_expect_eq(trips_of(a, room), 3);
 	cr_expect_eq(trips_of(a, room), 2);
