@@ -8,10 +8,10 @@
 #define COUNT_MAX 10000
 
 STMT(directory_down,
-    "SELECT nid, joined FROM room WHERE public AND NOT blocked AND joined > 0 AND (joined, nid) < ($1::int, $2) ORDER BY joined DESC, nid DESC LIMIT $3");
+    "SELECT nid, listed FROM room WHERE listed IS NOT NULL AND (listed, nid) < ($1::int, $2) ORDER BY listed DESC, nid DESC LIMIT $3");
 STMT(directory_up,
-    "SELECT nid, joined FROM room WHERE public AND NOT blocked AND joined > 0 AND (joined, nid) > ($1::int, $2) ORDER BY joined, nid LIMIT $3");
-STMT(directory_count, "SELECT count(*) FROM (SELECT 1 FROM room WHERE public AND NOT blocked AND joined > 0 LIMIT $1) r");
+    "SELECT nid, listed FROM room WHERE listed IS NOT NULL AND (listed, nid) > ($1::int, $2) ORDER BY listed, nid LIMIT $3");
+STMT(directory_count, "SELECT count(*) FROM (SELECT 1 FROM room WHERE listed > 0 LIMIT $1) r");
 
 /* A place in the order: before (up) or behind the room with these two values. */
 struct place {
