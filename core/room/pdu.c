@@ -66,43 +66,22 @@ put_column(struct buf *b, const struct column *c)
 		buf_putc(b, '"');
 }
 
-static const char *
-list_text(struct arena *a, const char *const *ids, size_t n)
-{
-	struct buf b;
-
-	buf_init(&b, a);
-	buf_putc(&b, '[');
-	for (size_t i = 0; i < n; i++)
-		buf_addf(&b, "%s\"%s\"", i > 0 ? "," : "", ids[i]);
-	buf_putc(&b, ']');
-	return b.s;
-}
-
-/* What is stored, put together. */
+/* Columns and texts, put together: all of a foreign PDU. */
 static void
 join_columns(struct buf *b, const struct room_version *rv, const struct pdu_columns *c)
 {
-	struct column cols[10];
+	struct column cols[7];
 	size_t n = 0, i = 0;
 	const char *p = c->pdu + 1;
-	struct event cited;
-	bool cites = c->cites != NULL && cites_unpack(b->a, rv, c->cites, c->ncites, &cited);
 
 	if (c->flags & EV_VERBATIM) {
 		buf_puts(b, c->content);
 		return;
 	}
-	if (cites)
-		cols[n++] = (struct column){ "auth_events", list_text(b->a, cited.auth_ids, cited.nauth), false };
 	cols[n++] = (struct column){ "content", c->content, false };
-	if (cites)
-		cols[n++] = (struct column){ "depth", arena_printf(b->a, "%lld", (long long)cited.depth), false };
 	if (rv->event_id_format == 1)
 		cols[n++] = (struct column){ "event_id", c->id, true };
 	cols[n++] = (struct column){ "origin_server_ts", arena_printf(b->a, "%lld", (long long)c->ts), false };
-	if (cites)
-		cols[n++] = (struct column){ "prev_events", list_text(b->a, cited.prev_ids, cited.nprev), false };
 	if (!rv->room_id_is_create_hash || strcmp(c->type, "m.room.create") != 0 || c->state_key == NULL)
 		cols[n++] = (struct column){ "room_id", c->room, true };
 	cols[n++] = (struct column){ "sender", c->sender, true };
@@ -128,19 +107,18 @@ join_columns(struct buf *b, const struct room_version *rv, const struct pdu_colu
 void
 event_assemble(struct ctx *cx, struct buf *b, const struct room_version *rv, const struct pdu_columns *c)
 {
-	struct event ev = { .rv = rv };
-	struct buf stored;
+	struct event ev;
 
-	/* A foreign PDU has hashes. In a string the quotes would stand behind backslashes. */
-	if (c->flags & EV_VERBATIM || strstr(c->pdu, "\"hashes\":") != NULL) {
+	/*
+	 * A foreign PDU has hashes. In a string the quotes would stand behind backslashes. One of this server is put together as a tree:
+	 * as one text it may be deeper than what is parsed.
+	 */
+	if (c->flags & EV_VERBATIM || strstr(c->pdu, "\"hashes\":") != NULL || event_load(cx, rv, c, &ev) != M_OK) {
 		join_columns(b, rv, c);
 		return;
 	}
-	buf_init(&stored, cx->a);
-	join_columns(&stored, rv, c);
-	if (json_parse(cx->a, stored.s, stored.n, &ev.json) == JSON_OK)
-		event_complete(cx, &ev);
-	buf_puts(b, ev.json != NULL ? json_canonical_str(cx->a, ev.json, NULL) : stored.s);
+	event_complete(cx, &ev);
+	json_canonical(b, ev.json);
 }
 
 void

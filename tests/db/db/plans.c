@@ -260,3 +260,20 @@ Test(plans, no_statement_reads_a_table_that_grows)
 	PQfinish(c);
 	arena_free(a);
 }
+
+/*
+ * What every send and every membership changes stands in no index, whomever that holds: else PostgreSQL writes a row anew in all
+ * indexes of the table, instead of in place.
+ */
+Test(plans, rows_are_rewritten_in_place)
+{
+	cr_expect_str_eq(sql("SELECT coalesce(string_agg(DISTINCT d.objid::regclass || ': ' || a.attname, ', '), '') FROM pg_depend d"
+	    " JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid"
+	    " WHERE d.objid IN (SELECT indexrelid FROM pg_index WHERE indrelid = d.refobjid) AND"
+	    " (d.refobjid = 'room'::regclass AND a.attname IN ('joined', 'invited', 'last_room_pos', 'state_ver', 'last_pos', 'depth', 'extremities')"
+	    " OR d.refobjid = 'current_state'::regclass AND a.attname IN ('since', 'event', 'membership'))"), "");
+	sql("INSERT INTO room (id, version, created_ts, joined) VALUES ('!hot', '10', 0, 4)");
+	const char *before = sql("SELECT listed IS NULL, magnitude FROM room WHERE id = '!hot'");
+	sql("UPDATE room SET joined = 5 WHERE id = '!hot'");
+	cr_expect_str_eq(sql("SELECT listed IS NULL, magnitude FROM room WHERE id = '!hot'"), before);
+}

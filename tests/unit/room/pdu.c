@@ -3,15 +3,7 @@
 
 #include "core/room/pdu.h"
 #include "core/room/render.h"
-
-static struct json *
-js(struct ctx *cx, const char *text)
-{
-	struct json *v;
-
-	cr_assert_eq(json_parse(cx->a, text, strlen(text), &v), JSON_OK, "%s", text);
-	return v;
-}
+#include "tests/unit/event/room.h"
 
 #define REST "\"auth_events\":[],\"depth\":3,\"hashes\":{\"sha256\":\"x\"},\"prev_events\":[],\"signatures\":{}"
 
@@ -107,4 +99,33 @@ Test(room_pdu, unreadable)
 	c.flags = EV_VERBATIM;
 	cr_expect_eq(event_load(&cx, room_version_get("11"), &c, &ev), M_UNKNOWN);
 	arena_free(cx.a);
+}
+
+/* Content may be as deep as JSON_MAX_DEPTH, and the PDU around it one deeper. */
+Test(room_pdu, own_and_deep)
+{
+	struct ctx cx;
+	char text[600] = "{\"k\":";
+	struct event ev, back;
+	struct pdu_columns c;
+	struct buf b;
+
+	ctx_open(&cx);
+	size_t n = strlen(text);
+	memset(text + n, '[', JSON_MAX_DEPTH - 1);
+	memset(text + n + JSON_MAX_DEPTH - 1, ']', JSON_MAX_DEPTH - 1);
+	text[n + 2 * (JSON_MAX_DEPTH - 1)] = '}';
+	struct event_draft d = { .rv = room_version_get("11"), .room = "!r:a", .type = "t", .sender = "@u:a", .content = js(&cx, text), .ts = 1, .depth = 2 };
+	cr_assert_eq(event_build(&cx, &d, &ev), M_OK, "%s", cx.err_text);
+	event_columns(cx.a, &ev, &c);
+	cr_assert_not_null(c.cites);
+	buf_init(&b, cx.a);
+	event_assemble(&cx, &b, d.rv, &c);
+	event_complete(&cx, &ev);
+	cr_expect_str_eq(b.s, json_canonical_str(cx.a, ev.json, NULL));
+	cr_expect_not_null(strstr(b.s, "\"hashes\""));
+	cr_assert_eq(event_load(&cx, d.rv, &c, &back), M_OK);
+	event_complete(&cx, &back);
+	cr_expect(event_verify_sig(cx.a, d.rv, back.json, "a", cx.key->id, cx.key->pub));
+	ctx_close(&cx);
 }
