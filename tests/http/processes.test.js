@@ -172,6 +172,7 @@ describe("processes", () => {
 
 	test("what was woken while all sync workers were busy is computed together", async () => {
 		const users = await Promise.all(Array.from({ length: 12 }, () => aliceInRoom(server)));
+		await waitFor(() => pids(server, "sync").length === 2, { what: "those killed before are replaced" });
 		const workers = pids(server, "sync"), stop = (signal) => workers.forEach((pid) => process.kill(pid, signal));
 		const waits = users.map(({ alice }) => waiting(alice));
 		await parked(server, 12);
