@@ -133,8 +133,17 @@ hierarchy(void)
 	for (int k = 0; k < 2; k++) {
 		char *space = space_of(child, k ? n : 50);
 
-		snprintf(path, sizeof(path), "/_matrix/client/v1/rooms/%s/hierarchy?limit=50", path_id(space));
-		sayf(get_ms(path), "ms", "hierarchy_%s", names[k]);
+		char *answer, *next;
+
+		/* The first page tells of all children of the space, as the specification wants; the second has rooms alone. */
+		snprintf(path, sizeof(path), "/_matrix/client/v1/rooms/%s/hierarchy?limit=%d", path_id(space), k ? 50 : 51);
+		sayf(ask_median_ms(token(1), path, NULL, 11, &answer), "ms", "hierarchy_%s", names[k]);
+		if (k && (next = strstr(answer, "\"next_batch\":\"")) != NULL) {
+			next += strlen("\"next_batch\":\"");
+			next[strcspn(next, "\"")] = '\0';
+			snprintf(path + strlen(path), sizeof(path) - strlen(path), "&from=%s", path_id(next));
+			say("hierarchy_next", get_ms(path), "ms");
+		}
 	}
 }
 
