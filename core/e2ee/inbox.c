@@ -14,7 +14,8 @@
  * All or, when the transaction id was there already, nothing. FOR KEY SHARE: a device
  * that is being deleted is not written to afterwards (migration 0010). A device that is
  * named beside "*" gets the message of its own. Rows of (recipient), NULL: it was too much.
- * Contents are joined last, so that "*" of many devices is measured before it is copied.
+ * Contents are joined last, so that "*" of many devices is measured before it is copied. Look-ups one by one, whatever the planner
+ * believes: a plan is made early, on tables that are empty yet, and kept.
  */
 #define STRINGIFY(n) #n
 #define LIMIT_TEXT(n) STRINGIFY(n)
@@ -23,8 +24,9 @@ STMT(to_device_insert,
     "	ON CONFLICT (device, key) DO NOTHING RETURNING device),"
     " u AS MATERIALIZED (SELECT * FROM unnest($5::text[], $6::text[], $7::text[]) WITH ORDINALITY AS v(usr, device, content, i)),"
     " target AS MATERIALIZED (SELECT d.nid, d.usr, u.device, u.i FROM u"
-    "	JOIN name n ON n.body = u.usr JOIN device d ON d.usr = n.nid AND (u.device = '*' OR d.device_id = u.device)"
-    "	WHERE EXISTS (SELECT FROM t) LIMIT " LIMIT_TEXT(TO_DEVICE_COPIES_MAX) " + 1 FOR KEY SHARE OF d),"
+    "	CROSS JOIN LATERAL (SELECT nid FROM name WHERE body = u.usr OFFSET 0) n"
+    "	CROSS JOIN LATERAL (SELECT nid, usr FROM device WHERE usr = n.nid AND (u.device = '*' OR device_id = u.device) OFFSET 0 FOR KEY SHARE) d"
+    "	WHERE EXISTS (SELECT FROM t) LIMIT " LIMIT_TEXT(TO_DEVICE_COPIES_MAX) " + 1),"
     " much AS MATERIALIZED (SELECT FROM target JOIN u USING (i)"
     "	HAVING count(*) > " LIMIT_TEXT(TO_DEVICE_COPIES_MAX) " OR sum(octet_length(content)) > " LIMIT_TEXT(TO_DEVICE_BYTES_MAX) "),"
     " put AS (INSERT INTO to_device (device, usr, sender, type, content)"
