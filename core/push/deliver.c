@@ -22,7 +22,7 @@
 #define PAUSE_MAX_MS (3600 * 1000LL)
 
 /*
- * From gateway to gateway, beginning behind $6: of each what has been due longest, but no more than it may have under way. So
+ * From gateway to gateway, beginning behind $6: of each what has been due longest, but no more than PUSH_PER_GATEWAY. So
  * whatever waits for one costs the others nothing, and costs itself a step of the walk. $4: gateways that are full; $5: is
  * there room for those that failed last? Answers the gateway that the walk has come to, NULL: the last; and what was taken.
  * ARRAY: the inner part runs once, whatever the plan.

@@ -416,7 +416,8 @@ look(struct look *l, struct feed_look *out)
 			return e;
 	}
 	/* Nothing happened: nothing is written. */
-	if (!l->lost && (l->idle || l->at_pos == 0) && l->nbadges == 0 && l->say.n == 0 && cx->now - l->looked_ts < FRESH_MS && cx->now >= l->looked_ts)
+	if (!l->lost && (l->idle || l->at_pos == 0) && l->nbadges == 0 && l->say.n == 0 && cx->now - l->looked_ts < FRESH_MS &&
+	    cx->now >= l->looked_ts)
 		return M_OK;
 	if (failpoint("push.feed"))
 		return E_UNAVAILABLE;

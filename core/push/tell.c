@@ -108,7 +108,8 @@ load_pushers(struct ctx *cx, const int64_t *pushers, size_t n, struct tell *v, s
 		v->what = (struct push_notification){ .app_id = db_text(&r, 3), .pushkey = v->pushkey, .pushkey_ts = v->updated_ts,
 			.data = data, .highlight = db_bool(&r, 16), .sound = db_text(&r, 17) };
 		/* A badge that could not be told for a day is given up like an event. */
-		*l = (struct loaded){ .usr = db_i64(&r, 1), .room = db_i64(&r, 18), .event = db_i64(&r, 15), .badge = db_bool(&r, 9) && !db_bool(&r, 13),
+		*l = (struct loaded){ .usr = db_i64(&r, 1), .room = db_i64(&r, 18), .event = db_i64(&r, 15),
+			.badge = db_bool(&r, 9) && !db_bool(&r, 13),
 			.told = db_null(&r, 10) ? -1 : db_i64(&r, 10) };
 	}
 	return M_OK;
@@ -279,8 +280,8 @@ tell_load(struct ctx *cx, const int64_t *pushers, size_t n, struct tell **out, s
 	if ((e = db_query(cx, &ignored, &tell_ignored, P_I64S(pushers, n))) != M_OK || (e = drop_ignored(cx, &ignored, &more)) != M_OK ||
 	    (e = db_exec(cx, dropped, &tell_drop, P_I64S(pushers, n), P_I64(cx->now - PUSH_GIVE_UP_MS), P_I64(cx->now - PUSH_STALE_MS),
 	    P_I64(PUSH_WAITING_MAX))) != M_OK ||
-	    (e = load_pushers(cx, pushers, n, v, l, nout)) != M_OK || (e = load_events(cx, v, l, *nout)) != M_OK || (e = load_invitations(cx, v, l, *nout)) != M_OK ||
-	    (e = load_badges(cx, v, l, *nout)) != M_OK)
+	    (e = load_pushers(cx, pushers, n, v, l, nout)) != M_OK || (e = load_events(cx, v, l, *nout)) != M_OK ||
+	    (e = load_invitations(cx, v, l, *nout)) != M_OK || (e = load_badges(cx, v, l, *nout)) != M_OK)
 		return e;
 	*dropped += more;
 	for (size_t i = 0; i < *nout; i++)
