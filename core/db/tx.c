@@ -96,8 +96,12 @@ void
 db_rollback(struct ctx *cx)
 {
 	struct db *db = cx->db;
+	/* Of what was sent side by side the end is awaited: it tells which statements were not prepared after all. */
+	bool under_way = db->pg != NULL && db->sent.synced < db->sent.syncs;
 
 	queue_clear(db);
 	if (db->tx != TX_NONE)
 		leave(cx, &tx_rollback);
+	if (under_way && db->pg != NULL)
+		db_take_all(db);
 }
