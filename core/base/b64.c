@@ -90,3 +90,18 @@ b64_decode(struct arena *a, const char *s, size_t len, size_t *n)
 	*n = (size_t)(o - out);
 	return out;
 }
+
+const char *
+hex_encode(struct arena *a, const void *p, size_t n)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *bytes = p;
+	char *out = arena_alloc(a, 2 * n + 1);
+
+	for (size_t i = 0; i < n; i++) {
+		out[2 * i] = digits[bytes[i] >> 4];
+		out[2 * i + 1] = digits[bytes[i] & 15];
+	}
+	out[2 * n] = '\0';
+	return out;
+}

@@ -48,17 +48,10 @@ hmac_sha1(const char *key, const void *p, size_t n, unsigned char out[SHA1_LEN])
 const char *
 hmac_sha1_hex(struct arena *a, const char *key, const void *p, size_t n)
 {
-	static const char digits[] = "0123456789abcdef";
 	unsigned char mac[SHA1_LEN];
-	char *hex = arena_alloc(a, 2 * sizeof(mac) + 1);
 
 	hmac_sha1(key, p, n, mac);
-	for (size_t i = 0; i < sizeof(mac); i++) {
-		hex[2 * i] = digits[mac[i] >> 4];
-		hex[2 * i + 1] = digits[mac[i] & 15];
-	}
-	hex[2 * sizeof(mac)] = '\0';
-	return hex;
+	return hex_encode(a, mac, sizeof(mac));
 }
 
 bool

@@ -5,6 +5,7 @@
  * process. One advisory lock covers all of it, so the second of two processes
  * finds everything done.
  */
+#include "core/base/b64.h"
 #include "core/db/migrate.h"
 
 #include <dirent.h>
@@ -98,17 +99,6 @@ ask(const struct mig *m, const char *sql, int n, const char *const *values)
 
 /* ---- files */
 
-static const char *
-hex(struct arena *a, const unsigned char *p, size_t n)
-{
-	char *s = arena_alloc(a, 2 * n + 1);
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		snprintf(s + 2 * i, 3, "%02x", p[i]);
-	return s;
-}
-
 static bool
 read_file(const struct mig *m, const char *name, struct file *f)
 {
@@ -132,7 +122,7 @@ read_file(const struct mig *m, const char *name, struct file *f)
 	fclose(in);
 	s[n] = '\0';
 	sha256(s, n, sum);
-	*f = (struct file){ arena_strdup(m->a, name), s, hex(m->a, sum, sizeof(sum)) };
+	*f = (struct file){ arena_strdup(m->a, name), s, hex_encode(m->a, sum, sizeof(sum)) };
 	return true;
 }
 
@@ -398,7 +388,7 @@ make_key(const struct mig *m, const char *now)
 	const char *id = arena_printf(m->a, "ed25519:a_%s", random_letters(m->a, 6)), *text;
 
 	random_bytes(seed, sizeof(seed));
-	text = arena_printf(m->a, "\\x%s", hex(m->a, seed, sizeof(seed)));
+	text = arena_printf(m->a, "\\x%s", hex_encode(m->a, seed, sizeof(seed)));
 	return ASK(m, "INSERT INTO signing_key (key_id, seed, created_ts) SELECT $1, $2::bytea, $3"
 	    " WHERE NOT EXISTS (SELECT FROM signing_key WHERE expired_ts IS NULL)", id, text, now) != NULL;
 }

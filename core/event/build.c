@@ -131,13 +131,12 @@ static struct json *
 edges_tree(const struct work *w, const char *const *ids, const char *const *hashes, size_t n)
 {
 	struct arena *a = w->cx->a;
-	struct json *list = json_new_arr(a), *pair, *hash;
+	struct json *list, *pair, *hash;
 
+	if (w->rv->event_id_format != 1)
+		return ids_tree(a, ids, n);
+	list = json_new_arr(a);
 	for (size_t i = 0; i < n; i++) {
-		if (w->rv->event_id_format != 1) {
-			json_push(a, list, json_new_esc(a, ids[i]));
-			continue;
-		}
 		hash = json_new_obj(a);
 		json_set(a, hash, "sha256", json_new_str(a, hashes[i]));
 		pair = json_new_arr(a);

@@ -22,6 +22,9 @@ const char *event_id_from_hash(struct arena *a, const struct room_version *rv, c
 /* sign.c: the bytes that a signature of obj covers. */
 const char *signed_text(struct arena *a, const struct json *obj, size_t *n);
 
+/* pdu.c: auth_events or prev_events of room versions 3 and later. */
+struct json *ids_tree(struct arena *a, const char *const *ids, size_t n);
+
 /* pdu.c: the greatest depth that the version allows. */
 int64_t depth_max(const struct room_version *rv);
 

@@ -235,8 +235,8 @@ event_texts(struct arena *a, struct event *ev)
 	ev->rest_text = json_canonical_str(a, rest, NULL);
 }
 
-static struct json *
-list_of(struct arena *a, const char *const *ids, size_t n)
+struct json *
+ids_tree(struct arena *a, const char *const *ids, size_t n)
 {
 	struct json *list = json_new_arr(a);
 
@@ -255,9 +255,9 @@ event_restore(struct ctx *cx, struct event *ev, const char *rest, size_t n)
 	    (ev->cites != NULL && !cites_unpack(a, ev->rv, ev->cites, ev->ncites, ev)))
 		return fail(cx, M_UNKNOWN, "a stored event cannot be read");
 	if (ev->cites != NULL) {
-		json_set(a, pdu, "auth_events", list_of(a, ev->auth_ids, ev->nauth));
+		json_set(a, pdu, "auth_events", ids_tree(a, ev->auth_ids, ev->nauth));
 		json_set(a, pdu, "depth", json_new_int(a, ev->depth));
-		json_set(a, pdu, "prev_events", list_of(a, ev->prev_ids, ev->nprev));
+		json_set(a, pdu, "prev_events", ids_tree(a, ev->prev_ids, ev->nprev));
 	}
 	json_set(a, pdu, "content", ev->content);
 	json_set(a, pdu, "origin_server_ts", json_new_int(a, ev->ts));

@@ -8,6 +8,7 @@
  */
 #include <string.h>
 
+#include "core/base/b64.h"
 #include "core/base/clock.h"
 #include "core/base/conf.h"
 #include "core/base/email.h"
@@ -97,16 +98,12 @@ compose(struct ctx *cx, const struct rows *r, const char *sid, const char *from_
 	unsigned char sum[SHA256_LEN];
 	const char *once = arena_printf(cx->a, "%s %lld", sid, (long long)db_i64(r, 3));
 	size_t which = 0;
-	struct buf id;
 
 	while (which + 1 < sizeof texts / sizeof *texts &&
 	    (strcmp(texts[which].purpose, purpose) != 0 || texts[which].with_link != (token != NULL)))
 		which++;
 	sha256(once, strlen(once), sum);
-	buf_init(&id, cx->a);
-	for (int i = 0; i < 16; i++)
-		buf_addf(&id, "%02x", sum[i]);
-	m.id = id.s;
+	m.id = hex_encode(cx->a, sum, 16);
 	m.subject = arena_printf(cx->a, "%s (%s)", texts[which].subject, cx->conf->server_name);
 	m.text = text_of(cx, which, sid, token, db_text(r, 4));
 	return mail_message(cx->a, &m, n);

@@ -1,8 +1,10 @@
 /* core/room/append_write.c - the writes of an append, all queued: they travel with COMMIT. */
 #include <assert.h>
 
+#include "core/base/b64.h"
 #include "core/room/append_impl.h"
 #include "core/room/guest.h"
+#include "core/room/line.h"
 #include "core/room/pdu.h"
 #include "core/room/relation.h"
 
@@ -30,19 +32,16 @@ STMT(append_events,
     " $10::bigint[], $11::bigint[], $12::text[], $13::text[], $14::text[], $15::bigint[], $16::bigint[], $17::bigint[], $18::bigint[],"
     " $19::bigint[], $20::bigint[], $21::bigint[], $22::text[])"
     " u(nid, room_pos, ts, type, key, sender, ver, prev, thread, flags, id, content, pdu, class, members, a, b, c, d, e, cites)");
-#define STATE_NOW(rows)											\
-	"INSERT INTO current_state (room, type, key, since, event, membership) " rows			\
-	" ON CONFLICT (room, type, key) DO UPDATE SET since = excluded.since, event = excluded.event, membership = excluded.membership"
 STMT(append_state_single,
     "WITH s AS (INSERT INTO state (room, type, key, since, event, membership) VALUES ($1, $2, $3, $4, $5, NULLIF($6::smallint, 0))) "
-    STATE_NOW("VALUES ($1, $2, $3, $4, $5, NULLIF($6::smallint, 0))"));
+    CURRENT_STATE_PUT("VALUES ($1, $2, $3, $4, $5, NULLIF($6::smallint, 0))"));
 STMT_WARM(append_state_single, "web");
 STMT(append_state_many,
     "WITH u AS MATERIALIZED (SELECT * FROM unnest($2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])"
     "	u(type, key, since, event, membership, passed)),"
     " s AS (INSERT INTO state (room, type, key, since, event, membership)"
     "	SELECT $1, type, key, since, event, NULLIF(membership, 0) FROM u) "
-    STATE_NOW("SELECT $1, type, key, since, event, NULLIF(membership, 0) FROM u WHERE passed = 0"));
+    CURRENT_STATE_PUT("SELECT $1, type, key, since, event, NULLIF(membership, 0) FROM u WHERE passed = 0"));
 /* joined_pos stays when someone who was in the room is still in it, and when he leaves: it began his last stay. */
 STMT(append_local_member,
     "INSERT INTO local_member AS m (usr, room, membership, event, room_pos, sender, stripped, joined_pos)"
@@ -97,16 +96,6 @@ write_single_event(struct append *ap, const struct pdu_columns *c)
 		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, EVENT_PARAMS(ap, m, c), SUMS(m->thread_sums));
 }
 
-static const char *
-hex(struct arena *a, const unsigned char *p, size_t n)
-{
-	char *s = arena_alloc(a, 2 * n + 1);
-
-	for (size_t i = 0; i < n; i++)
-		snprintf(s + 2 * i, 3, "%02x", p[i]);
-	return s;
-}
-
 static void
 write_events(struct append *ap)
 {
@@ -121,7 +110,7 @@ write_events(struct append *ap)
 		id[i] = c[i].id;
 		content[i] = c[i].content;
 		pdu[i] = c[i].pdu;
-		cites[i] = c[i].cites != NULL ? hex(ap->cx->a, c[i].cites, c[i].ncites) : NULL;
+		cites[i] = c[i].cites != NULL ? hex_encode(ap->cx->a, c[i].cites, c[i].ncites) : NULL;
 	}
 	if (n == 1) {
 		write_single_event(ap, c);

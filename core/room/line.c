@@ -16,9 +16,7 @@ STMT(line_write_rows,
     "	SELECT $1, $2, c.type, c.key, $3, NULLIF(c.event, 0), true, CASE WHEN c.type = 2 THEN (SELECT array_position(ARRAY['invite', 'join', 'knock',"
     "	'leave', 'ban'], (CASE WHEN flags & 8 = 0 THEN as_json(content) ELSE as_json(content) -> 'content' END) ->> 'membership')"
     "	FROM event WHERE nid = c.event) END FROM c RETURNING type, key, event, membership),"
-    " now AS (INSERT INTO current_state (room, type, key, since, event, membership)"
-    "	SELECT $1, type, key, $3, event, membership FROM new WHERE $2 = 0"
-    "	ON CONFLICT (room, type, key) DO UPDATE SET since = excluded.since, event = excluded.event, membership = excluded.membership)"
+    " now AS (" CURRENT_STATE_PUT("SELECT $1, type, key, $3, event, membership FROM new WHERE $2 = 0") ")"
     " SELECT n.key, n.event, (SELECT sender FROM event WHERE nid = n.event), n.membership, o.membership,"
     " (SELECT body FROM name WHERE nid = n.key AND right(body, length($7)) = $7)"
     " FROM new n LEFT JOIN old o ON o.type = n.type AND o.key = n.key WHERE n.type = 2 AND $2 = 0");

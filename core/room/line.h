@@ -16,6 +16,11 @@
 
 #include "core/event/event.h"
 
+/* The rows (of line 0, each key once) become what holds now. */
+#define CURRENT_STATE_PUT(rows)									\
+	"INSERT INTO current_state (room, type, key, since, event, membership) " rows		\
+	" ON CONFLICT (room, type, key) DO UPDATE SET since = excluded.since, event = excluded.event, membership = excluded.membership"
+
 struct point {
 	int line;
 	int64_t ver;		/* -1: the state is not known */

@@ -153,17 +153,27 @@ take_all(struct ctx *cx, const struct room *room, struct stored_map *m, struct r
 	return M_OK;
 }
 
+/* Those of the ids that are not in the map yet. *k: how many. */
+static const char **
+unknown(struct arena *a, const struct stored_map *m, const char *const *ids, size_t n, size_t *k)
+{
+	const char **want = arena_alloc(a, (n + 1) * sizeof *want);
+
+	*k = 0;
+	for (size_t i = 0; i < n; i++)
+		if (stored_find(m, ids[i]) == NULL)
+			want[(*k)++] = ids[i];
+	return want;
+}
+
 enum err
 stored_load(struct ctx *cx, const struct room *room, struct stored_map *m, const char *const *ids, size_t n)
 {
-	const char **want = arena_alloc(cx->a, (n + 1) * sizeof *want);
-	size_t k = 0;
+	size_t k;
+	const char **want = unknown(cx->a, m, ids, n, &k);
 	struct rows r;
 	enum err e;
 
-	for (size_t i = 0; i < n; i++)
-		if (stored_find(m, ids[i]) == NULL)
-			want[k++] = ids[i];
 	if (k == 0)
 		return M_OK;
 	if ((e = db_query(cx, &r, &stored_ids, P_I64(room->nid), P_TEXTS(want, k))) != M_OK)
@@ -222,14 +232,11 @@ take_all_bare(struct ctx *cx, const struct room *room, struct stored_map *m, str
 enum err
 stored_bare(struct ctx *cx, const struct room *room, struct stored_map *m, const char *const *ids, size_t n, size_t max)
 {
-	const char **want = arena_alloc(cx->a, (n + 1) * sizeof *want);
-	size_t k = 0;
+	size_t k;
+	const char **want = unknown(cx->a, m, ids, n, &k);
 	struct rows r;
 	enum err e;
 
-	for (size_t i = 0; i < n; i++)
-		if (stored_find(m, ids[i]) == NULL)
-			want[k++] = ids[i];
 	if (k == 0)
 		return M_OK;
 	if ((e = db_query(cx, &r, &stored_bare_by_id, P_I64(room->nid), P_TEXTS(want, k), P_I64((int64_t)max + 1))) != M_OK)
