@@ -25,6 +25,9 @@
 
 #define SCAN_MAX 1000		/* events looked through for one filtered timeline; then it is limited */
 #define SCAN_STEP 200
+#define SCAN_BYTES ((int64_t)1 << 20)	/* of contents that had to be read for it to be told what is hidden; then it is limited */
+#define WHOLE_MAX 30		/* of timelines of more events, contents are loaded only when it is known which events are shown */
+#define ANSWER_BYTES ((size_t)32 << 20)	/* of contents in the timelines of an answer; then each shows one event and is limited */
 #define HOLE_GAP ((int64_t)1 << 39)	/* a step in room_pos over a hole is 2^40: no timeline crosses it */
 
 /* An event as loaded, shared by its readers. */
@@ -37,6 +40,7 @@ struct sync_event {
 	const char *text[2];	/* the whole JSON without and with "membership":"join"; NULL until asked for */
 	size_t text_n[2];
 	int push_class;		/* only of timelines */
+	size_t size;		/* octets of a content that is not loaded yet, at most */
 };
 
 /* A row of line 0: the key had this event for since <= version < until. */
@@ -77,6 +81,8 @@ struct sync_room {
 	struct sync_event **tl;	/* the timeline, newest first */
 	size_t ntl;
 	bool whole;		/* what is not in tl is older than the room or below lo */
+	bool cut;		/* tl ends where SCAN_BYTES were used up: */
+	int64_t judged;		/* octets of contents so far */
 	struct sync_state *delta, *members;	/* changes of line 0 since lo; member rows of the timeline's senders */
 	size_t ndelta, nmembers;
 	struct sync_event **heroes;	/* members to name the room by; none if it has a name, or nothing about it changed */
@@ -114,7 +120,7 @@ struct sync_job {
 	const struct unread_room *unread;	/* counts; NULL: not asked for */
 	/* picked */
 	struct sync_event **shown;	/* oldest first */
-	size_t nshown;
+	size_t nshown, bytes;	/* bytes: of their contents, about */
 	bool limited, hid_state;	/* hid_state: the filter dropped state events from within the timeline */
 	int64_t before;		/* prev_batch, as room_pos */
 	int64_t v0, v1;		/* versions of the state at the timeline's start and end */
@@ -161,6 +167,7 @@ struct sync_req {
 	size_t nkey_users;
 	struct sync_job *jobs;
 	size_t njobs;
+	size_t told;		/* bytes of all timelines picked */
 	struct sync_data *data;
 	size_t ndata;
 	bool lost;		/* its token was: initial */
@@ -197,17 +204,20 @@ int64_t position_lo(const struct position *p);
 struct load {
 	struct sync_room *rooms;
 	size_t n;
-	bool pdus;			/* event_format "federation": PDUs are wanted */
+	const struct sync_req *alone;	/* whose rows are bare; NULL: for many, and whole */
 	struct rows room, tl, delta, members, heroes;
 	struct sync_event **unnamed;	/* taken from bare rows: load_names() */
 	size_t nunnamed;
 };
-/* bare: timelines without what costs a look-up per event; load_names() and load_rest_queue() get it. */
-void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, bool bare, bool pdus);
+/*
+ * For one request alone: timelines without what costs a look-up per event, and without the content of events that may not be shown;
+ * load_names() and load_rest_queue() get it. NULL: whole.
+ */
+void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, const struct sync_req *alone);
 void load_take(struct ctx *cx, struct load *l);
 /* The senders of what was taken. Before anything looks at them. At most one round trip, mostly none. */
 enum err load_names(struct ctx *cx, struct load *l);
-/* More of the timelines of some of its rooms (that have events): SCAN_STEP events below what is there. One round trip. */
+/* More of the timelines of some of its rooms (that have events, and are not cut): SCAN_STEP events below what is there. One round trip. */
 enum err load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n);
 
 /* The state of jobs' rooms at vs, without member events if lazy. Fills each job's state. load_names() after taking. */
@@ -221,13 +231,14 @@ struct member_at {
 };
 void load_members_queue(struct ctx *cx, const struct load *l, struct rows *r, const struct member_at *v, size_t n);
 void load_members_take(struct load *l, struct rows *r);
-/* What bare rows leave out, beside names, of events of timelines. Both lists are of the caller, and sorted by taking. */
+/* What bare rows leave out, beside names, of events of timelines. The lists are of the caller, and sorted by taking. */
 struct load_rest {
 	struct sync_event **own, **shown;	/* sent by the reader: their transaction ids; shown: does anything relate to them? */
-	size_t nown, nshown;
-	struct rows txn, relation;
+	struct sync_event **thin;		/* shown, and without content yet */
+	size_t nown, nshown, nthin;
+	struct rows txn, relation, body;
 };
-void load_rest_queue(struct ctx *cx, struct load_rest *l, int64_t device);
+void load_rest_queue(struct ctx *cx, struct load_rest *l, const struct sync_req *q);
 void load_rest_take(struct load_rest *l, int64_t device);
 
 struct sync_room *room_find(struct sync_room *rooms, size_t n, int64_t nid);

@@ -12,6 +12,12 @@ STMT(sync_rooms,
     "SELECT nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited, purged_pos, public FROM room WHERE nid = ANY($1)");
 STMT_WARM(sync_rooms, "sync");
 
+#define CONTENT_MAX 65536	/* octets of an event at most */
+#define LONG "8192"		/* octets of a content that is not loaded before it is known to be shown */
+/* Whether the reader ($6) may see the event may hang on its content: core/room/visibility.h. */
+#define JUDGED(e) e ".type = 5 OR " e ".type = 2 AND " e ".state_key = $6"
+_Static_assert(T_MEMBER == 2 && T_HISTORY_VISIBILITY == 5, "the numbers above");
+
 /*
  * The newest events of each room. The inner scan looks at `lim` rows; only what may be new
  * for someone (pos >= lo) is fetched whole. New events are a suffix of room_pos.
@@ -24,19 +30,33 @@ STMT_WARM(sync_rooms, "sync");
 	"CASE WHEN e.state_key IS NOT NULL THEN coalesce((SELECT s.event IS DISTINCT FROM e.nid"	\
 	"	AND coalesce((SELECT x.room_pos FROM event x WHERE x.nid = s.event), -9223372036854775808) < e.room_pos"	\
 	"	FROM current_state s WHERE s.room = e.room AND s.type = e.type AND s.key = e.state_key), true) END"
-#define TIMELINE(cols, txn, from_txn, below)								\
-	"SELECT " cols ", " txn ", e.push_class, " LOST							\
+#define NEWEST(extra) "(SELECT v.*" extra " FROM event v WHERE v.room = q.room AND v.room_pos <= q.top ORDER BY v.room_pos DESC LIMIT q.lim)"
+#define TIMELINE(cols, txn, from_txn)									\
+	"SELECT " cols ", " txn ", e.push_class, " LOST ", NULL::boolean, NULL::int"			\
 	" FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(room, lo, top, lim)"	\
-	" CROSS JOIN LATERAL (SELECT * FROM event v WHERE v.room = q.room AND v.room_pos " below " q.top"	\
-	"	ORDER BY v.room_pos DESC LIMIT q.lim) e"						\
-	from_txn " WHERE e.pos >= q.lo"
-/* Whole, for light requests; bare for the pieces of one alone, where load_names() and load_rest_queue() ask for what it leaves out. */
+	" CROSS JOIN LATERAL " NEWEST("") " e" from_txn " WHERE e.pos >= q.lo"
+/*
+ * Whole, for light requests; bare for the pieces of one alone, where load_names() and load_rest_queue() ask for what it leaves
+ * out, long contents among it.
+ */
 STMT(sync_timeline, TIMELINE(ROOM_EVENT_COLS, "t.device, t.txn_id",
-    " LEFT JOIN LATERAL (SELECT device, txn_id FROM txn WHERE event = e.nid LIMIT 1) t ON true", "<="));
+    " LEFT JOIN LATERAL (SELECT device, txn_id FROM txn WHERE event = e.nid LIMIT 1) t ON true"));
 STMT_WARM(sync_timeline, "sync");
-#define TIMELINE_BARE(below) TIMELINE(ROOM_EVENT_COLS_BARE("$5"), "NULL::bigint, NULL::text", "", below)
-STMT(sync_timeline_bare, TIMELINE_BARE("<="));
-STMT(sync_timeline_below, TIMELINE_BARE("<"));
+STMT(sync_timeline_bare, TIMELINE(ROOM_EVENT_COLS_BARE("$5", "octet_length(e.content) <= " LONG " OR " JUDGED("e")), "NULL::bigint, NULL::text", ""));
+/*
+ * Thin: where most may be hidden from the reader, who is $6, or much is asked for. Content comes only if whether he sees the event hangs
+ * on it: his membership, history visibility, or if $7 says that the filter is about `url`. It is 64 KB at most each, so of a room
+ * no more than q.bytes; the row that would be more has the last column true, and those after it are not there.
+ */
+STMT(sync_timeline_thin,
+    "SELECT " ROOM_EVENT_COLS_THIN("e.judged AND e.read <= q.bytes") ", NULL::bigint, NULL::text, e.push_class, " LOST
+    ", e.judged AND e.read > q.bytes, octet_length(e.content)"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[]) AS q(room, lo, top, lim, bytes)"
+    " CROSS JOIN LATERAL (SELECT v.*, coalesce(sum(CASE WHEN judged THEN octet_length(content) END) OVER (ORDER BY room_pos DESC), 0) AS read"
+    "	FROM " NEWEST(", (" JUDGED("v") " OR $7 AND strpos(v.content, '\"url\":') > 0) AS judged") " v) e"
+    " WHERE e.pos >= q.lo AND (e.read <= q.bytes OR e.judged AND e.read - octet_length(e.content) <= q.bytes)");
+STMT(sync_bodies, "SELECT " ROOM_EVENT_COLS_BARE("$2", "true") " FROM unnest($1::bigint[]) q(nid) CROSS JOIN LATERAL (SELECT * FROM event"
+    " WHERE nid = q.nid OFFSET 0) e");
 /* Of events: which this device sent, and under which transaction id; to which others relate in a way that is bundled. */
 STMT(sync_txns, "SELECT event, txn_id FROM txn WHERE event = ANY($1) AND device = $2");
 STMT(sync_related, "SELECT DISTINCT target FROM event_relation WHERE target = ANY($1) AND rel_type IN (26, 27, 28)");
@@ -92,7 +112,7 @@ STMT_WARM(sync_heroes, "sync");
 #define FROM_VERSION(which)									\
 	"SELECT event, since FROM state_of_room(q.room, q.ver) WHERE " which " UNION ALL"	\
 	" SELECT event, since FROM state_of_room(q.room, q.last) WHERE q.last > q.ver AND since > q.ver AND " which
-#define FULL "SELECT " ROOM_EVENT_COLS_BARE("$5") ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
+#define FULL "SELECT " ROOM_EVENT_COLS_BARE("$5", "true") ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
 STMT(sync_full, FULL " CROSS JOIN LATERAL (" FROM_VERSION("true") " OFFSET 0) s" EVENT_OF("s.event"));
 /* By the primary key, around the members: a room may have ten thousand. Member is type 2, create 1, all others are above. */
 STMT(sync_full_lazy,
@@ -100,7 +120,7 @@ STMT(sync_full_lazy,
 
 /* Asked at one version: how much longer the rows hold is not looked up. */
 STMT(sync_members_at,
-    "SELECT " STATE_COLS(ROOM_EVENT_COLS_BARE("$4")) ", q.ver + 1 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
+    "SELECT " STATE_COLS(ROOM_EVENT_COLS_BARE("$4", "true")) ", q.ver + 1 FROM unnest($1::bigint[], $2::bigint[], $3::bigint[]) AS q(room, usr, ver)"
     " CROSS JOIN LATERAL (SELECT * FROM state WHERE room = q.room AND line = 0 AND type = 2 AND key = q.usr AND since <= q.ver"
     "	ORDER BY since DESC LIMIT 1) s"
     EVENT_OF("s.event"));
@@ -140,14 +160,39 @@ room_find(struct sync_room *rooms, size_t n, int64_t nid)
 		P_I64S(v_, n);						\
 	})
 
+/* Is much of the timelines hidden from the reader, or much of them asked for? */
+static bool
+load_thin(const struct sync_req *q)
+{
+	return !q->f->timeline.any || q->nignored > 0 || q->f->timeline.limit > WHOLE_MAX;
+}
+
+/* For one reader alone: more_below, rooms (that have events) are read on from their oldest event. */
+static void
+queue_timelines(struct ctx *cx, struct rows *r, const struct sync_req *q, struct sync_room **some, size_t n, bool more_below)
+{
+	int64_t *top = arena_alloc(cx->a, (n + 1) * sizeof *top);
+
+	for (size_t i = 0; i < n; i++)
+		top[i] = more_below ? some[i]->tl[some[i]->ntl - 1]->ev.room_pos - 1 : some[i]->top;
+	if (!more_below && !load_thin(q))
+		db_queue(cx, r, DB_ANY, &sync_timeline_bare, COLUMN(cx->a, n, some[i]->nid), COLUMN(cx->a, n, some[i]->lo),
+		    P_I64S(top, n), COLUMN(cx->a, n, some[i]->lim), P_BOOL(q->f->federation), P_I64(q->w->user_nid));
+	else
+		db_queue(cx, r, DB_ANY, &sync_timeline_thin, COLUMN(cx->a, n, some[i]->nid), COLUMN(cx->a, n, some[i]->lo),
+		    P_I64S(top, n), COLUMN(cx->a, n, more_below ? SCAN_STEP : some[i]->lim),
+		    COLUMN(cx->a, n, some[i]->judged < SCAN_BYTES ? SCAN_BYTES - some[i]->judged : 0), P_I64(q->w->user_nid), P_BOOL(q->f->timeline.contains_url >= 0));
+}
+
 void
-load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, bool bare, bool pdus)
+load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, const struct sync_req *alone)
 {
 	size_t nstate = 0, nlazy = 0, nheroes = 0, k;
 	const struct sync_room **st = arena_calloc(cx->a, n + 1, sizeof *st), **lazy = arena_calloc(cx->a, n + 1, sizeof *lazy),
 	    **hero = arena_calloc(cx->a, n + 1, sizeof *hero);
+	struct sync_room **all = arena_calloc(cx->a, n + 1, sizeof *all);
 
-	*l = (struct load){ .rooms = rooms, .n = n, .pdus = pdus };
+	*l = (struct load){ .rooms = rooms, .n = n, .alone = alone };
 	if (n == 0)
 		return;
 	for (k = 0; k < n; k++) {
@@ -159,9 +204,10 @@ load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, bo
 			lazy[nlazy++] = &rooms[k];
 	}
 	db_queue(cx, &l->room, DB_ANY, &sync_rooms, COLUMN(cx->a, n, rooms[i].nid));
-	if (bare)
-		db_queue(cx, &l->tl, DB_ANY, &sync_timeline_bare, COLUMN(cx->a, n, rooms[i].nid), COLUMN(cx->a, n, rooms[i].lo),
-		    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim), P_BOOL(pdus));
+	for (k = 0; k < n; k++)
+		all[k] = &rooms[k];
+	if (alone)
+		queue_timelines(cx, &l->tl, alone, all, n, false);
 	else
 		db_queue(cx, &l->tl, DB_ANY, &sync_timeline, COLUMN(cx->a, n, rooms[i].nid), COLUMN(cx->a, n, rooms[i].lo),
 		    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim));
@@ -258,6 +304,13 @@ take_timeline(struct load *l, struct rows *r)
 		e->txn_id = db_text(r, ROOM_EVENT_NCOLS + 1);
 		e->push_class = (int)db_i64(r, ROOM_EVENT_NCOLS + 2);
 		e->lost = db_bool(r, ROOM_EVENT_NCOLS + 3);
+		e->size = db_null(r, ROOM_EVENT_NCOLS + 5) ? CONTENT_MAX : (size_t)db_i64(r, ROOM_EVENT_NCOLS + 5);
+		if (db_bool(r, ROOM_EVENT_NCOLS + 4)) {
+			m->cut = true;
+			continue;
+		}
+		if (e->ev.content && l->alone)
+			m->judged += (int64_t)strlen(e->ev.content);
 		add_event(r->a, &m->tl, &m->ntl, e);
 	}
 	for (i = 0; i < l->n; i++)
@@ -288,7 +341,7 @@ load_take(struct ctx *cx, struct load *l)
 	take_rooms(l);
 	take_timeline(l, &l->tl);
 	for (i = 0; i < l->n; i++)
-		l->rooms[i].whole = (int64_t)l->rooms[i].ntl < l->rooms[i].lim;
+		l->rooms[i].whole = (int64_t)l->rooms[i].ntl < l->rooms[i].lim && !l->rooms[i].cut;
 	take_states(l, &l->delta, false);
 	take_states(l, &l->members, true);
 	while (db_next(&l->heroes)) {
@@ -332,13 +385,12 @@ load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n)
 
 	for (k = 0; k < n; k++)
 		had[k] = some[k]->ntl;
-	e = db_query(cx, &r, &sync_timeline_below, COLUMN(cx->a, n, some[i]->nid), COLUMN(cx->a, n, some[i]->lo),
-	    COLUMN(cx->a, n, some[i]->tl[some[i]->ntl - 1]->ev.room_pos), COLUMN(cx->a, n, SCAN_STEP), P_BOOL(l->pdus));
-	if (e != M_OK)
+	queue_timelines(cx, &r, l->alone, some, n, true);
+	if ((e = db_run(cx)) != M_OK)
 		return e;
 	take_timeline(l, &r);
 	for (k = 0; k < n; k++)
-		some[k]->whole = some[k]->ntl - had[k] < SCAN_STEP;
+		some[k]->whole = some[k]->ntl - had[k] < SCAN_STEP && !some[k]->cut;
 	return load_names(cx, l);
 }
 
@@ -350,7 +402,7 @@ load_full_queue(struct ctx *cx, const struct load *l, struct rows *r, struct syn
 	*r = (struct rows){ 0 };
 	if (n > 0)
 		db_queue(cx, r, DB_ANY, lazy ? &sync_full_lazy : &sync_full, COLUMN(cx->a, n, (int64_t)i),
-		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs), COLUMN(cx->a, n, jobs[i]->v1), P_BOOL(l->pdus));
+		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs), COLUMN(cx->a, n, jobs[i]->v1), P_BOOL(l->alone->f->federation));
 }
 
 void
@@ -378,7 +430,7 @@ load_members_queue(struct ctx *cx, const struct load *l, struct rows *r, const s
 	*r = (struct rows){ 0 };
 	if (n > 0)
 		db_queue(cx, r, DB_ANY, &sync_members_at, COLUMN(cx->a, n, v[i].room), COLUMN(cx->a, n, v[i].usr),
-		    COLUMN(cx->a, n, v[i].ver), P_BOOL(l->pdus));
+		    COLUMN(cx->a, n, v[i].ver), P_BOOL(l->alone->f->federation));
 }
 
 void
@@ -407,13 +459,31 @@ event_find(struct sync_event **v, size_t n, int64_t nid)
 }
 
 void
-load_rest_queue(struct ctx *cx, struct load_rest *l, int64_t device)
+load_rest_queue(struct ctx *cx, struct load_rest *l, const struct sync_req *q)
 {
-	l->txn = l->relation = (struct rows){ 0 };
+	l->txn = l->relation = l->body = (struct rows){ 0 };
+	if (l->nthin > 0)
+		db_queue(cx, &l->body, DB_ANY, &sync_bodies, COLUMN(cx->a, l->nthin, l->thin[i]->ev.nid), P_BOOL(q->f->federation));
 	if (l->nown > 0)
-		db_queue(cx, &l->txn, DB_ANY, &sync_txns, COLUMN(cx->a, l->nown, l->own[i]->ev.nid), P_I64(device));
+		db_queue(cx, &l->txn, DB_ANY, &sync_txns, COLUMN(cx->a, l->nown, l->own[i]->ev.nid), P_I64(q->w->device));
 	if (l->nshown > 0)
 		db_queue(cx, &l->relation, DB_ANY, &sync_related, COLUMN(cx->a, l->nshown, l->shown[i]->ev.nid));
+}
+
+/* The row again, now whole; the sender is known. */
+static void
+take_bodies(struct load_rest *l)
+{
+	struct sync_event *e;
+
+	qsort(l->thin, l->nthin, sizeof *l->thin, by_nid);
+	while (db_next(&l->body))
+		if ((e = event_find(l->thin, l->nthin, db_i64(&l->body, 0))) != NULL) {
+			const char *sender = e->ev.sender;
+
+			room_event_read(&l->body, &e->ev);
+			room_event_name(&e->ev, sender);
+		}
 }
 
 void
@@ -421,6 +491,8 @@ load_rest_take(struct load_rest *l, int64_t device)
 {
 	struct sync_event *e;
 
+	if (l->nthin > 0)
+		take_bodies(l);
 	if (l->txn.n > 0)
 		qsort(l->own, l->nown, sizeof *l->own, by_nid);
 	if (l->relation.n > 0)

@@ -8,7 +8,8 @@
  *	started: first load		picked: second load		written
  *
  * All that are under way have about PIECE_EVENTS events at most (one room may have more), so a client of 5,000 rooms, or of fifty with
- * ten thousand members, costs a worker no more than its answer and those.
+ * ten thousand members, costs a worker no more than its answer and those. Long contents of timelines are loaded with the second load,
+ * when it is known that they are shown (sync_timeline_thin), and of an answer's timelines they are no more than ANSWER_BYTES.
  */
 #include "core/room/erased.h"
 #include "core/room/relation.h"
@@ -119,7 +120,7 @@ piece_start(struct piece *p)
 		}
 	}
 	qsort(p->rooms, p->n, sizeof *p->rooms, by_nid);
-	load_queue(&p->cx, &p->l, p->rooms, p->n, true, q->f->federation);
+	load_queue(&p->cx, &p->l, p->rooms, p->n, q);
 	live_queue(&p->cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
 	counts_piece_queue(&p->run, &p->unread, q, p->jobs, p->n);
 	if (p->nvis > 0) {
@@ -185,10 +186,12 @@ piece_timelines(struct piece *p)
 		for (i = n = 0; i < p->n; i++) {
 			if (!p->some[i])
 				continue;
-			if (timeline_pick(cx->a, p->q, p->some[i]))
+			if (timeline_pick(cx->a, p->q, p->some[i])) {
+				p->q->told += p->some[i]->bytes;
 				p->some[i] = NULL;
-			else
+			} else {
 				older[n++] = p->some[i]->room;
+			}
 		}
 		if (n > 0 && (e = load_older(cx, &p->l, older, n)) != M_OK)
 			return e;
@@ -226,7 +229,7 @@ lazy_members(const struct piece *p, struct member_at *v)
 
 /* ---- the second load */
 
-/* Of the events of timelines: whose transaction ids are asked for, and to which others may relate that are bundled with them. */
+/* Of the events of timelines: whose transaction ids are asked for, to which others may relate that are bundled with them, whose content. */
 static void
 piece_rest(struct piece *p)
 {
@@ -237,6 +240,7 @@ piece_rest(struct piece *p)
 		n += p->jobs[i].room->ntl + p->jobs[i].nshown;
 	r->own = arena_calloc(p->cx.a, n + 1, sizeof *r->own);
 	r->shown = arena_calloc(p->cx.a, n + 1, sizeof *r->shown);
+	r->thin = arena_calloc(p->cx.a, n + 1, sizeof *r->thin);
 	for (i = 0; i < p->n; i++) {
 		const struct sync_job *j = &p->jobs[i];
 
@@ -246,8 +250,11 @@ piece_rest(struct piece *p)
 		for (k = 0; (j->limited || j->full) && k < j->nshown; k++)
 			if (!j->shown[k]->ev.state_key)
 				r->shown[r->nshown++] = j->shown[k];
+		for (k = 0; k < j->nshown; k++)
+			if (!j->shown[k]->ev.content)
+				r->thin[r->nthin++] = j->shown[k];
 	}
-	load_rest_queue(&p->cx, r, p->q->w->device);
+	load_rest_queue(&p->cx, r, p->q);
 }
 
 /* Full state at the versions that the timelines begin with, members, invitations, and what the timelines' events lack. */
