@@ -351,4 +351,13 @@ Test(plans, rows_are_rewritten_in_place)
 	const char *before = sql("SELECT listed IS NULL, magnitude FROM room WHERE id = '!hot'");
 	sql("UPDATE room SET joined = 5 WHERE id = '!hot'");
 	cr_expect_str_eq(sql("SELECT listed IS NULL, magnitude FROM room WHERE id = '!hot'"), before);
+	/* Those that stand there for them follow whoever changes something: a trigger sees to it. */
+	sql("UPDATE room SET joined = 9 WHERE id = '!hot'");
+	cr_expect_str_eq(sql("SELECT listed IS NULL AND magnitude = 3 FROM room WHERE id = '!hot'"), "t");
+	sql("UPDATE room SET public = true WHERE id = '!hot'");
+	cr_expect_str_eq(sql("SELECT listed = 9 FROM room WHERE id = '!hot'"), "t");
+	sql("UPDATE room SET blocked = true, listed = 9, magnitude = 7 WHERE id = '!hot'");
+	cr_expect_str_eq(sql("SELECT listed IS NULL AND magnitude = 3 FROM room WHERE id = '!hot'"), "t");
+	sql("UPDATE room SET joined = 0, blocked = false WHERE id = '!hot'");
+	cr_expect_str_eq(sql("SELECT listed IS NULL AND magnitude = 0 FROM room WHERE id = '!hot'"), "t");
 }
