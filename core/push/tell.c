@@ -21,7 +21,7 @@ STMT(tell_drop,
     "	OR EXISTS (SELECT FROM read_up_to u WHERE u.usr = p.usr AND u.room = q.room AND u.thread IN (0, coalesce(e.thread, -1))"
     "		AND u.room_pos >= e.room_pos)"
     "	OR EXISTS (SELECT FROM account a WHERE a.usr = p.usr AND a.locked) AS dead"
-    "	FROM push q CROSS JOIN LATERAL (SELECT * FROM pusher WHERE nid = q.pusher OFFSET 0) p"
+    "	FROM push q JOIN pusher p ON p.nid = q.pusher"
     "	LEFT JOIN LATERAL (SELECT type, state_key, redacted_by, room_pos, thread FROM event WHERE nid = q.event OFFSET 0) e ON true"
     "	LEFT JOIN LATERAL (SELECT membership, oob_pdu IS NOT NULL AS oob FROM local_member WHERE usr = p.usr AND room = q.room OFFSET 0) m ON true"
     "	WHERE q.pusher = ANY($1)),"
@@ -37,9 +37,9 @@ STMT(tell_ignored,
     " CROSS JOIN LATERAL (SELECT content FROM account_data WHERE usr = p.usr AND room = 0 AND type = 'm.ignored_user_list' OFFSET 0) d"
     " WHERE EXISTS (SELECT FROM push WHERE pusher = p.nid)");
 STMT(tell_drop_ignored,
-    "DELETE FROM push d USING unnest($1::bigint[], $2::text[]) k(pusher, body) WHERE d.pusher = k.pusher"
-    " AND k.body = (SELECT body FROM name WHERE nid = CASE WHEN d.event <> 0 THEN (SELECT sender FROM event WHERE nid = d.event)"
-    "	ELSE (SELECT m.sender FROM pusher p JOIN local_member m ON m.usr = p.usr WHERE p.nid = d.pusher AND m.room = d.room) END)");
+    "DELETE FROM push d USING unnest($1::bigint[], $2::text[]) k(pusher, body), name n"
+    " WHERE n.body = k.body AND d.pusher = k.pusher AND n.nid = CASE WHEN d.event <> 0 THEN (SELECT sender FROM event WHERE nid = d.event)"
+    "	ELSE (SELECT m.sender FROM pusher p JOIN local_member m ON m.usr = p.usr WHERE p.nid = d.pusher AND m.room = d.room) END");
 STMT(tell_pushers,
     "SELECT p.nid, p.usr, (SELECT body FROM name WHERE nid = p.usr), p.app_id, p.pushkey, p.updated_ts, p.data, p.gateway, p.gen,"
     "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound, q.room"
