@@ -48,5 +48,8 @@ void push_readers_take_rules(struct ctx *cx, struct rows *r, const int64_t *user
 bool push_reader_ignores(const struct push_reader *r, const char *user);
 /* The rules' word on an invitation from sender. */
 struct push_result push_invitation(struct arena *a, struct push_reader *r, const char *room, const char *sender);
+/* The same of a user by his number; config: his account data m.invite_permission_config, or NULL. One round trip. */
+enum err push_judge_invitation(struct ctx *cx, int64_t usr, const char *room, const char *sender, const char *config,
+    struct push_result *out);
 
 #endif

@@ -8,8 +8,8 @@
  * calls of one are under way, PUSH_RUNNING in all, and those who failed last take no more than a quarter of these. What a look costs
  * grows with the number of gateways that have something due, not with how much.
  *
- * WHAT IS STILL WORTH TELLING is decided when it is its turn: nothing of an event that was redacted, that its user has read, of a
- * sender whom he ignores by now, or of a room that he has left. A gateway that fails is tried again with growing pauses (5 s to 1 hour); when it
+ * WHAT IS STILL WORTH TELLING is decided when it is its turn: nothing of an event that was redacted, that its user has read, that his
+ * rules silence by now or whose sender he ignores by now (again.h), or of a room that he has left. A gateway that fails is tried again with growing pauses (5 s to 1 hour); when it
  * is back it gets the newest of each room, after PUSH_STALE_MS the newest of all, and what is older than a day is
  * given up; of each kind the newest with a sound or a highlight beside the newest without. The same where very
  * many wait for one pusher.

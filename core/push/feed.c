@@ -8,7 +8,6 @@
 #include "core/base/sorted.h"
 #include "core/db/db.h"
 #include "core/push/counts_impl.h"
-#include "core/room/member.h"
 #include "core/room/names.h"
 #include "core/sync/token.h"
 
@@ -55,8 +54,8 @@ STMT(feed_push,
     "	WITH ORDINALITY s(usr, event, room, pos, highlight, sound, n)),"
     " p AS (UPDATE pusher p SET gen = gen + 1, due_ts = CASE WHEN failures > 0 THEN coalesce(due_ts, $7) ELSE least(due_ts, $7) END"
     "	WHERE usr = ANY($1) AND EXISTS (SELECT FROM said s WHERE s.usr = p.usr AND s.pos >= p.pos) RETURNING nid, usr, pos)"
-    " INSERT INTO push (pusher, event, room, ts, highlight, sound)"
-    "	SELECT p.nid, s.event, s.room, $7, s.highlight <> 0, s.sound FROM said s JOIN p ON p.usr = s.usr AND s.pos >= p.pos ORDER BY s.n");
+    " INSERT INTO push (pusher, event, room, ts, highlight, sound, judged)"
+    "	SELECT p.nid, s.event, s.room, $7, s.highlight <> 0, s.sound, $8 FROM said s JOIN p ON p.usr = s.usr AND s.pos >= p.pos ORDER BY s.n");
 /* What was told as 0 cannot fall. */
 STMT(feed_badge,
     "UPDATE pusher SET badge = true, gen = gen + 1, due_ts = coalesce(due_ts, $2)"
@@ -328,20 +327,13 @@ judge_invitation(struct look *l, const struct rows *r)
 	const struct feed_event ev = { .pos = db_i64(r, 0), .room = db_i64(r, 2) };
 	int64_t usr = db_i64(r, 1);
 	struct ctx cx = *l->cx;
-	struct push_reader reader = { 0 };
-	struct push_result said = { 0 };
-	struct rows who;
+	struct push_result said;
 	enum err e;
 
 	cx.a = arena_new();
-	push_readers_queue(&cx, &who, &usr, 1);
-	if ((e = db_run(&cx)) == M_OK) {
-		push_readers_take_rules(&cx, &who, &usr, 1, &reader);
-		if (reader.user != NULL && !member_blocks_invites(cx.a, db_text(r, 5)))
-			said = push_invitation(cx.a, &reader, db_text(r, 3), db_text(r, 4));
-		if (said.notify)
-			say(l, &ev, usr, &(struct push_verdict){ .notify = true, .highlight = said.highlight, .sound = said.sound });
-	}
+	e = push_judge_invitation(&cx, usr, db_text(r, 3), db_text(r, 4), db_text(r, 5), &said);
+	if (e == M_OK && said.notify)
+		say(l, &ev, usr, &(struct push_verdict){ .notify = true, .highlight = said.highlight, .sound = said.sound });
 	arena_free(cx.a);
 	return e;
 }
@@ -385,7 +377,7 @@ queue_all(struct look *l, struct feed_look *out)
 	if (l->say.n > 0)
 		db_queue(cx, NULL, DB_NONE, &feed_push, P_I64S(l->say.usr, l->say.n), P_I64S(l->say.event, l->say.n),
 		    P_I64S(l->say.room, l->say.n), P_I64S(l->say.pos, l->say.n), P_I64S(l->say.highlight, l->say.n),
-		    P_TEXTS(l->say.sound, l->say.n), P_I64(cx->now));
+		    P_TEXTS(l->say.sound, l->say.n), P_I64(cx->now), P_I64(l->now.nxip > 0 ? l->now.xip[0] : l->now.xmax));
 	else
 		db_queue(cx, NULL, DB_NONE, &feed_lazily);
 	if (l->nbadges > 0)

@@ -3,6 +3,7 @@
 
 #include "core/db/db.h"
 #include "core/event/event.h"
+#include "core/push/again.h"
 #include "core/push/counts.h"
 #include "core/push/deliver.h"
 #include "core/push/deliver_impl.h"
@@ -31,15 +32,6 @@ STMT(tell_drop,
     " DELETE FROM push d USING v WHERE d.pusher = v.pusher AND d.nid = v.nid AND (v.dead"
     "	OR v.failures > 0 AND v.failing_ts < $3 AND v.nid < v.newest"
     "	OR (v.failures > 0 OR v.waiting > $4) AND v.nid < v.newest_here)");
-/* Whom the pushers' users ignore; and of pairs (pusher, user), those: events of a sender who is ignored since. */
-STMT(tell_ignored,
-    "SELECT p.nid, (SELECT body FROM name WHERE nid = p.usr), d.content FROM unnest($1::bigint[]) k(nid) JOIN pusher p ON p.nid = k.nid"
-    " CROSS JOIN LATERAL (SELECT content FROM account_data WHERE usr = p.usr AND room = 0 AND type = 'm.ignored_user_list' OFFSET 0) d"
-    " WHERE EXISTS (SELECT FROM push WHERE pusher = p.nid)");
-STMT(tell_drop_ignored,
-    "DELETE FROM push d USING unnest($1::bigint[], $2::text[]) k(pusher, body), name n"
-    " WHERE n.body = k.body AND d.pusher = k.pusher AND n.nid = CASE WHEN d.event <> 0 THEN (SELECT sender FROM event WHERE nid = d.event)"
-    "	ELSE (SELECT m.sender FROM pusher p JOIN local_member m ON m.usr = p.usr WHERE p.nid = d.pusher AND m.room = d.room) END");
 STMT(tell_pushers,
     "SELECT p.nid, p.usr, (SELECT body FROM name WHERE nid = p.usr), p.app_id, p.pushkey, p.updated_ts, p.data, p.gateway, p.gen,"
     "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound, q.room"
@@ -54,30 +46,6 @@ STMT(tell_pushers,
 STMT(tell_events,
     "SELECT " ROOM_EVENT_COLS ", (SELECT id FROM room WHERE nid = e.room), " STATE("7", "0") ", " STATE("10", "0") ", " STATE("2", "e.sender")
     " FROM unnest($1::bigint[]) k(nid) CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = k.nid OFFSET 0) e");
-
-/* Between what was said and what is told, its reader may have had enough of the sender. */
-static enum err
-drop_ignored(struct ctx *cx, struct rows *r, int64_t *dropped)
-{
-	size_t n = 0, cap = 0;
-	int64_t *pusher = NULL;
-	const char **who = NULL;
-
-	while (db_next(r)) {
-		struct push_reader reader;
-
-		push_reader_init(cx->a, &reader, 0, db_text(r, 1), NULL, db_text(r, 2));
-		pusher = arena_realloc(cx->a, pusher, cap * sizeof *pusher, (n + reader.nignored + 1) * sizeof *pusher);
-		who = arena_realloc(cx->a, who, cap * sizeof *who, (n + reader.nignored + 1) * sizeof *who);
-		cap = n + reader.nignored + 1;
-		for (size_t i = 0; i < reader.nignored; i++) {
-			pusher[n] = db_i64(r, 0);
-			who[n++] = reader.ignored[i];
-		}
-	}
-	*dropped = 0;
-	return n == 0 ? M_OK : db_exec(cx, dropped, &tell_drop_ignored, P_I64S(pusher, n), P_TEXTS(who, n));
-}
 
 STMT(tell_invitations,
     "SELECT k.n, m.oob_pdu, m.stripped, m.id, m.version FROM unnest($1::bigint[], $2::bigint[]) WITH ORDINALITY k(usr, room, n)"
@@ -272,12 +240,13 @@ tell_load(struct ctx *cx, const int64_t *pushers, size_t n, struct tell **out, s
 {
 	struct tell *v = *out = arena_calloc(cx->a, n + 1, sizeof *v);
 	struct loaded *l = arena_calloc(cx->a, n + 1, sizeof *l);
-	struct rows ignored;
+	struct rows again;
 	int64_t more;
 	enum err e;
 
 	/* Before the rest is chosen from: the newest that is kept must be one that is told. */
-	if ((e = db_query(cx, &ignored, &tell_ignored, P_I64S(pushers, n))) != M_OK || (e = drop_ignored(cx, &ignored, &more)) != M_OK ||
+	push_again_queue(cx, &again, pushers, n);
+	if ((e = db_run(cx)) != M_OK || (e = push_again(cx, &again, &more)) != M_OK ||
 	    (e = db_exec(cx, dropped, &tell_drop, P_I64S(pushers, n), P_I64(cx->now - PUSH_GIVE_UP_MS), P_I64(cx->now - PUSH_STALE_MS),
 	    P_I64(PUSH_WAITING_MAX))) != M_OK ||
 	    (e = load_pushers(cx, pushers, n, v, l, nout)) != M_OK || (e = load_events(cx, v, l, *nout)) != M_OK ||

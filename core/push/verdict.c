@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "core/push/counts_impl.h"
+#include "core/room/member.h"
 #include "core/room/render.h"
 
 #define EVENT "(SELECT * FROM event WHERE nid = $1 AND room_pos IS NOT NULL AND redacted_by IS NULL) e"
@@ -91,5 +92,22 @@ push_verdicts(struct ctx *cx, int64_t event, const int64_t *users, size_t n, str
 	push_event_fill(cx->a, &rooms.v[0], &row, &ev);
 	for (size_t i = 0; i < n; i++)
 		judge(cx, &readers[i], &row, &u[i], &ev, &out[i]);
+	return M_OK;
+}
+
+enum err
+push_judge_invitation(struct ctx *cx, int64_t usr, const char *room, const char *sender, const char *config, struct push_result *out)
+{
+	struct push_reader reader = { 0 };
+	struct rows who;
+	enum err e;
+
+	*out = (struct push_result){ 0 };
+	push_readers_queue(cx, &who, &usr, 1);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	push_readers_take_rules(cx, &who, &usr, 1, &reader);
+	if (reader.user != NULL && !member_blocks_invites(cx->a, config))
+		*out = push_invitation(cx->a, &reader, room, sender);
 	return M_OK;
 }

@@ -5,6 +5,7 @@
 
 #include "core/base/clock.h"
 #include "core/live/receipt.h"
+#include "core/push/again.h"
 #include "core/push/deliver.h"
 #include "core/push/deliver_impl.h"
 #include "core/user/account_data.h"
@@ -292,6 +293,76 @@ Test(push_deliver, not_of_whom_the_user_ignores_by_now)
 	cr_assert_str_eq(waiting(w.pusher), "2");
 	ignore(w.a, "\"@carol:localhost\":{}");
 	not_worth(&w);
+}
+
+static void
+rules(struct ctx *cx, const char *text)
+{
+	sql("INSERT INTO account_data (usr, room, type, content) VALUES (%lld, 0, 'm.push_rules', '%s')"
+	    " ON CONFLICT (usr, room, type) DO UPDATE SET content = excluded.content", (long long)cx->user_nid, text);
+}
+
+/* Muted after it was queued. What the rules make of the rest is what is told. */
+Test(push_deliver, not_what_rules_silence_by_now)
+{
+	struct world w = world(NULL);
+	const char *other = make_room(w.b, "{\"preset\":\"public_chat\"}");
+	int64_t dropped;
+	struct tell t;
+
+	cr_assert_eq(join(w.a, other), M_OK);
+	say(w.b, other, "2");
+	look_all(w.job);
+	cr_assert_not_null(tell(&w, &dropped).what.sound);
+	rules(w.a, arena_printf(w.a->a, "{\"global\":{\"room\":[{\"actions\":[],\"enabled\":true,\"rule_id\":\"%s\"},"
+	    "{\"actions\":[\"notify\",{\"set_tweak\":\"highlight\"}],\"enabled\":true,\"rule_id\":\"%s\"}]}}", w.room, other));
+	t = tell(&w, &dropped);
+	cr_assert(t.worth);
+	cr_expect_eq(dropped, 1);
+	cr_expect_str_eq(waiting(w.pusher), "2");
+	cr_expect(t.what.highlight);
+	cr_expect_null(t.what.sound);
+	rules(w.a, arena_printf(w.a->a, "{\"global\":{\"room\":[{\"actions\":[],\"enabled\":true,\"rule_id\":\"%s\"}]}}", other));
+	tell(&w, &dropped);
+	cr_expect_eq(dropped, 1);
+	cr_expect_str_eq(waiting(w.pusher), "");
+}
+
+static int
+trips_of_tell(struct world *w)
+{
+	int64_t dropped;
+	int before = db_stats(w->job->db).trips;
+
+	cr_assert(tell(w, &dropped).worth);
+	return db_stats(w->job->db).trips - before;
+}
+
+/* A transaction of another test that is under way may make it so once more: the rules' may be among those. */
+Test(push_deliver, rules_that_stood_still_are_not_asked)
+{
+	struct world w = world(NULL);
+	int still = trips_of_tell(&w);
+
+	rules(w.a, "{}");
+	cr_expect_eq(trips_of_tell(&w), still + 2);
+	cr_expect(EVENTUALLY(trips_of_tell(&w) == still));
+}
+
+/* Of very many, those that are asked about are the newest; what lies below them is given up with the rules that it was judged by. */
+Test(push_deliver, rules_are_asked_about_the_newest)
+{
+	struct world w = world(NULL);
+	int64_t dropped;
+
+	for (int i = 0; i < PUSH_AGAIN_MAX; i++)
+		say(w.b, w.room, "x");
+	look_all(w.job);
+	cr_assert_eq(sql_int("SELECT count(*) FROM push"), PUSH_AGAIN_MAX + 1);
+	rules(w.a, "{}");
+	tell(&w, &dropped);
+	cr_expect_eq(sql_int("SELECT count(*) FROM push"), 1, "the newest of the room");
+	cr_expect_eq(dropped, PUSH_AGAIN_MAX);
 }
 
 Test(push_deliver, not_of_a_room_that_was_left)
