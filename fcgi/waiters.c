@@ -171,8 +171,8 @@ is_heavy(struct worker *w, const struct waiter *v, bool back)
 void
 waiters_run(struct worker *w, struct waiter *v, size_t n, bool back)
 {
-	struct waiter heavy[WAITERS_MAX];
-	size_t light = 0, nheavy = 0;
+	struct waiter light[WAITERS_MAX], heavy[WAITERS_MAX];
+	size_t nlight = 0, nheavy = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		if (!v[i].wait)
@@ -182,10 +182,10 @@ waiters_run(struct worker *w, struct waiter *v, size_t n, bool back)
 		else if (is_heavy(w, &v[i], back))
 			heavy[nheavy++] = v[i];
 		else
-			v[light++] = v[i];
+			light[nlight++] = v[i];
 	}
-	if (light > 0)
-		run(w, v, light, back);
+	if (nlight > 0)
+		run(w, light, nlight, back);
 	for (size_t i = 0; i < nheavy; i++)	/* nobody waits behind them */
 		run_heavy(w, &heavy[i], back);
 }

@@ -143,7 +143,7 @@ enum err db_alive(struct ctx *cx);	/* one round trip to see: M_OK or E_UNAVAILAB
 void db_warm(struct ctx *cx);
 bool db_warm_due(struct db *db);
 /* For the access log: since the last db_stats_reset(). */
-struct db_stats { int trips; int64_t rows; int64_t us; };
+struct db_stats { int trips; int64_t rows; int64_t bytes /* of memory that results took */; int64_t us; };
 void db_stats_reset(struct db *db);
 struct db_stats db_stats(const struct db *db);
 

@@ -205,6 +205,7 @@ succeeded(struct db *db, struct sent *s, PGresult *res)
 
 	snprintf(db->tag, sizeof(db->tag), "%s", PQcmdStatus(res));
 	db->stats.rows += n;
+	db->stats.bytes += (int64_t)PQresultMemorySize(res);
 	if (s->r != NULL) {
 		*s->r = (struct rows){ .res = res, .n = n, .affected = strtoll(affected, NULL, 10), .a = s->a };
 		s->r->i = s->expect == DB_ANY || s->expect == DB_NONE ? -1 : 0;

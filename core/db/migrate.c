@@ -393,11 +393,15 @@ make_key(const struct mig *m, const char *now)
 	    " WHERE NOT EXISTS (SELECT FROM signing_key WHERE expired_ts IS NULL)", id, text, now) != NULL;
 }
 
-/* Before its first ANALYZE a table looks to the planner as if any plan would do. */
+/*
+ * What a migration has filled or changed is not known to the planner before the next ANALYZE. An empty table is left alone: once it
+ * is known to be empty any plan would do, and workers keep plans; of a table it knows nothing of the planner assumes a few pages.
+ */
 #define ANALYZE									\
-	"DO $$ DECLARE t regclass; BEGIN"					\
+	"DO $$ DECLARE t regclass; filled bool; BEGIN"			\
 	" FOR t IN SELECT oid FROM pg_class WHERE relkind = 'r' AND relnamespace = 'hearth'::regnamespace LOOP" \
-	"  EXECUTE format('ANALYZE %s', t); END LOOP; END $$"
+	"  EXECUTE format('SELECT EXISTS (SELECT FROM %s)', t) INTO filled;"	\
+	"  IF filled THEN EXECUTE format('ANALYZE %s', t); END IF; END LOOP; END $$"
 
 /* ---- the whole */
 

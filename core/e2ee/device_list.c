@@ -17,7 +17,7 @@
  */
 STMT(device_lists_select,
     "WITH cand AS ("
-    " SELECT usr, 1 AS kind FROM device_change WHERE (pos >= $2 OR pos = ANY($3)) AND observer = 0"
+    " SELECT usr, 1 AS kind FROM (SELECT usr, observer FROM device_change WHERE pos >= $2 OR pos = ANY($3) OFFSET 0) d WHERE observer = 0"
     " UNION SELECT usr, 3 FROM device_change WHERE observer = $1 AND observer <> 0 AND (pos >= $2 OR pos = ANY($3))"
     /* others who came to, or went from, rooms of mine */
     " UNION SELECT s.key, CASE WHEN " JOINED_NOW " THEN 4 ELSE 5 END FROM room r CROSS JOIN LATERAL"

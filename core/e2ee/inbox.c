@@ -40,12 +40,12 @@ STMT_WARM(to_device_insert, "web");
 #define ACKNOWLEDGED "(t.pos, t.id) <= (q.tpos, q.tid) AND t.pos < q.xmax AND NOT t.pos = ANY(q.xip)"
 STMT(inbox_select,
     "SELECT q.i, EXISTS (SELECT FROM to_device t WHERE t.device = q.device AND " ACKNOWLEDGED "),"
-    " m.pos, m.id, n.body, m.type, m.content"
+    " m.pos, m.id, (SELECT body FROM name WHERE nid = m.sender), m.type, m.content"
     " FROM (SELECT device, xmax, xip::bigint[] AS xip, tpos, tid, i"
     "	FROM " CURSORS " WITH ORDINALITY AS u(device, xmax, xip, tpos, tid, i) OFFSET 0) q"
     " LEFT JOIN LATERAL (SELECT t.pos, t.id, t.sender, t.type, t.content FROM to_device t WHERE t.device = q.device"
     "	AND ((t.pos, t.id) > (q.tpos, q.tid) OR t.pos >= q.xmax OR t.pos = ANY(q.xip)) ORDER BY t.pos, t.id LIMIT 101) m ON true"
-    " LEFT JOIN name n ON n.nid = m.sender ORDER BY q.i, m.pos, m.id");
+    " ORDER BY q.i, m.pos, m.id");
 STMT_WARM(inbox_select, "sync");
 
 STMT(inbox_relaxed, "SET LOCAL synchronous_commit = off");	/* lost, it is done again */

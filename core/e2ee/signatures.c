@@ -5,13 +5,15 @@
 #include "core/e2ee/cross_signing.h"
 #include "core/e2ee/device_list.h"
 
+/* The users that u names; looked up one by one, however the plan was made. */
+#define NAMED "CROSS JOIN LATERAL (SELECT nid, body FROM name WHERE body = u.usr OFFSET 0) n"
 /*
  * Loads the objects that are signed, and all own keys that may have signed. Rows of
  * (user id, key, usage: 0 a device, body).
  */
 STMT(signatures_load,
     "WITH q AS MATERIALIZED (SELECT DISTINCT n.nid AS usr, n.body AS user_id, u.key"
-    "	FROM unnest($2::text[], $3::text[]) AS u(usr, key) JOIN name n ON n.body = u.usr),"
+    "	FROM unnest($2::text[], $3::text[]) AS u(usr, key) " NAMED "),"
     " w AS (SELECT usr, user_id, key FROM q UNION SELECT nid, body, NULL FROM name WHERE nid = $1)"
     " SELECT w.user_id, d.device_id, 0, d.body FROM w CROSS JOIN LATERAL (SELECT v.device_id, k.body FROM device v"
     "	JOIN device_key k ON k.device = v.nid WHERE v.usr = w.usr AND w.key IS NULL OFFSET 0) d"
@@ -21,7 +23,7 @@ STMT(signatures_load,
 STMT(signatures_store,
     "WITH up AS (INSERT INTO key_signature AS s (usr, key, signer, signer_key, signature)"
     "	SELECT n.nid, u.key, $1, u.signer_key, u.signature FROM unnest($2::text[], $3::text[], $4::text[], $5::text[])"
-    "	AS u(usr, key, signer_key, signature) JOIN name n ON n.body = u.usr"
+    "	AS u(usr, key, signer_key, signature) " NAMED
     "	ON CONFLICT (usr, key, signer, signer_key) DO UPDATE SET signature = excluded.signature"
     "	WHERE s.signature <> excluded.signature RETURNING usr),"
     " note AS (" DEVICE_CHANGE_NOTE("SELECT DISTINCT usr, CASE WHEN usr = $1 THEN 0 ELSE $1::bigint END FROM up") ")"

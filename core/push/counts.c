@@ -13,10 +13,8 @@
 #define SHARE_MIN 500000
 
 STMT(read_up_to_upsert,
-    "INSERT INTO read_up_to AS r (usr, room, thread, room_pos)"
-    " SELECT usr, room, thread, max(room_pos) FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) u(usr, room, thread, room_pos)"
-    " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos"
-    " WHERE r.room_pos < excluded.room_pos");
+    READ_UP_TO_PUT("SELECT usr, room, thread, max(room_pos)"
+    " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) u(usr, room, thread, room_pos) GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"));
 /*
  * Mentions up to there are never asked for again: a position does not go back. Those that somebody else deletes at this moment are
  * passed over, and of very many the rest is for the next time, so nobody waits for it.
@@ -24,9 +22,7 @@ STMT(read_up_to_upsert,
 STMT(mentions_read,
     "DELETE FROM mention WHERE ctid = ANY(ARRAY(SELECT ctid FROM mention WHERE usr = $1 AND room = $2 AND room_pos <= $4"
     "	AND ($3 = 0 OR thread IS NOT DISTINCT FROM nullif($3, -1)) ORDER BY room_pos LIMIT 500 FOR UPDATE SKIP LOCKED))");
-STMT(read_up_to_one,
-    "INSERT INTO read_up_to AS r (usr, room, thread, room_pos) VALUES ($1, $2, $3, $4)"
-    " ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos WHERE r.room_pos < excluded.room_pos");
+STMT(read_up_to_one, READ_UP_TO_PUT("VALUES ($1, $2, $3, $4)"));
 STMT_WARM(read_up_to_one, "web");
 
 /*

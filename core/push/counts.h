@@ -42,6 +42,10 @@ struct read_up_to {
 	int64_t usr, room, thread, room_pos;
 };
 void read_up_to_queue(struct ctx *cx, const struct read_up_to *v, size_t n);
+/* The same within another statement: rows (usr, room, thread, room_pos), each user, room and thread once. */
+#define READ_UP_TO_PUT(rows)									\
+	"INSERT INTO read_up_to AS r (usr, room, thread, room_pos) " rows				\
+	" ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos WHERE r.room_pos < excluded.room_pos"
 /* Deletes mentions of the user that this position has left behind, the oldest 500 at most. */
 void mentions_read_queue(struct ctx *cx, const struct read_up_to *v);
 

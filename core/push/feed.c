@@ -41,7 +41,7 @@ STMT(feed_readers,
 STMT(feed_invitations,
     "SELECT m.pos, m.usr, m.room, (SELECT id FROM room WHERE nid = m.room), (SELECT body FROM name WHERE nid = m.sender),"
     " (SELECT content FROM account_data WHERE usr = m.usr AND room = 0 AND type = 'm.invite_permission_config')"
-    " FROM (SELECT * FROM local_member WHERE pos >= $1 UNION ALL SELECT * FROM local_member WHERE pos = ANY($2)) m"
+    " FROM (SELECT * FROM local_member WHERE pos >= $1 UNION ALL SELECT * FROM local_member WHERE pos = ANY($2) OFFSET 0) m"
     " WHERE m.membership = 1 AND m.event IS NULL AND m.oob_pdu IS NOT NULL AND m.sender IS NOT NULL AND NOT m.forgotten"
     " AND (SELECT true FROM pusher p WHERE p.usr = m.usr LIMIT 1)");
 STMT(feed_count, "SELECT count(DISTINCT usr) FROM pusher");

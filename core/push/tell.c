@@ -22,7 +22,7 @@ STMT(tell_drop,
     "	OR EXISTS (SELECT FROM read_up_to u WHERE u.usr = p.usr AND u.room = q.room AND u.thread IN (0, coalesce(e.thread, -1))"
     "		AND u.room_pos >= e.room_pos)"
     "	OR EXISTS (SELECT FROM account a WHERE a.usr = p.usr AND a.locked) AS dead"
-    "	FROM push q JOIN pusher p ON p.nid = q.pusher"
+    "	FROM push q CROSS JOIN LATERAL (SELECT * FROM pusher WHERE nid = q.pusher OFFSET 0) p"
     "	LEFT JOIN LATERAL (SELECT type, state_key, redacted_by, room_pos, thread FROM event WHERE nid = q.event OFFSET 0) e ON true"
     "	LEFT JOIN LATERAL (SELECT membership, oob_pdu IS NOT NULL AS oob FROM local_member WHERE usr = p.usr AND room = q.room OFFSET 0) m ON true"
     "	WHERE q.pusher = ANY($1)),"

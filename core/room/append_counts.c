@@ -70,12 +70,13 @@ counts_write_event(struct append *ap, const struct made *m)
 #define MENTIONS_EVERY 16
 
 /* Whoever sends has read what he answers to. Member events do not say so: servers send them for their users. */
-void
-counts_write_positions(struct append *ap)
+static size_t
+positions(struct append *ap, struct read_up_to **out)
 {
 	struct read_up_to *v = arena_calloc(ap->cx->a, ap->nmade + ap->nmembers + 1, sizeof *v);
 	size_t n = 0;
 
+	*out = v;
 	for (size_t i = 0; i < ap->nmade; i++) {
 		const struct made *m = ap->made[i];
 
@@ -85,10 +86,34 @@ counts_write_positions(struct append *ap)
 	for (size_t i = 0; i < ap->nmembers; i++)
 		if (ap->members[i].joins)
 			v[n++] = (struct read_up_to){ ap->members[i].user, ap->room.nid, 0, ap->members[i].room_pos };
-	read_up_to_queue(ap->cx, v, n);
+	return n;
+}
+
+static void
+mentions_passed(struct append *ap, const struct read_up_to *v, size_t n)
+{
 	for (size_t i = 0; i < n; i++)
 		if (v[i].thread == 0 || v[i].room_pos % MENTIONS_EVERY == 0)
 			mentions_read_queue(ap->cx, &v[i]);
+}
+
+void
+counts_write_positions(struct append *ap)
+{
+	struct read_up_to *v;
+	size_t n = positions(ap, &v);
+
+	read_up_to_queue(ap->cx, v, n);
+	mentions_passed(ap, v, n);
+}
+
+void
+counts_positions_written(struct append *ap)
+{
+	struct read_up_to *v;
+	size_t n = positions(ap, &v);
+
+	mentions_passed(ap, v, n);
 }
 
 void

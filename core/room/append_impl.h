@@ -45,6 +45,7 @@ void append_write_members(struct append *ap);
 void counts_note(struct append *ap, struct made *m, int64_t sender_power, const struct json *power_levels);
 void counts_write_event(struct append *ap, const struct made *m);
 void counts_write_positions(struct append *ap);		/* of the senders among ap->made, and of those in ap->members who join */
+void counts_positions_written(struct append *ap);	/* what else belongs to them, where the sender's went with his event */
 void counts_forget(struct ctx *cx, int64_t event);	/* it was redacted */
 
 #define SUMS(s)	P_I64((s).n[0]), P_I64((s).n[1]), P_I64((s).n[2]), P_I64((s).n[3]), P_I64((s).n[4])	/* five parameters */

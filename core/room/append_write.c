@@ -2,6 +2,7 @@
 #include <assert.h>
 
 #include "core/base/b64.h"
+#include "core/push/counts.h"
 #include "core/room/append_impl.h"
 #include "core/room/guest.h"
 #include "core/room/line.h"
@@ -16,13 +17,25 @@ STMT(append_room_update,
     " n_a = $8, n_b = $9, n_c = $10, n_d = $11, n_e = $12, end_nid = $13, end_id = $14, last_pos = stream_pos() WHERE nid = $1");
 STMT_WARM(append_room_update, "web");
 #define NO_SUMS	P_NULL, P_NULL, P_NULL, P_NULL, P_NULL
-/* A message sent alone, as most are: half of what the same costs out of arrays. */
-STMT(append_single_event,
-    "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
-    " push_class, members, n_a, n_b, n_c, n_d, n_e, cites, t_a, t_b, t_c, t_d, t_e)"
-    " VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14,"
-    " $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)");
+#define SINGLE_EVENT										\
+	"INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"	\
+	" push_class, members, n_a, n_b, n_c, n_d, n_e, cites, t_a, t_b, t_c, t_d, t_e)"	\
+	" VALUES ($2, $1, $3, $4, $5, NULLIF($6::bigint, -1), $7, $8, $8, NULLIF($9::bigint, -1), NULLIF($10::bigint, -1), $11, $12, $13, $14,"	\
+	" $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)"
+/* An event written alone: half of what the same costs out of arrays. */
+STMT(append_single_event, SINGLE_EVENT);
 STMT_WARM(append_single_event, "web");
+/*
+ * All that a message writes, as most events are: one statement, for each costs PostgreSQL more to begin and to end than such a row
+ * does. What it does not change of the room is not written.
+ */
+STMT(append_message,
+    "WITH e AS (" SINGLE_EVENT "),"
+    " p AS (" READ_UP_TO_PUT("VALUES ($7, $1, $10, $3)") "),"
+    " t AS (INSERT INTO txn (device, key, event, txn_id, ts) SELECT $30::bigint, $31::bytea, $2, $32::text, $33::bigint WHERE $32 IS NOT NULL)"
+    " UPDATE room SET last_room_pos = $3, extremities = $28, depth = $29, n_a = $17, n_b = $18, n_c = $19, n_d = $20, n_e = $21,"
+    " end_nid = $2, end_id = $12, last_pos = stream_pos() WHERE nid = $1");
+STMT_WARM(append_message, "web");
 STMT(append_events,
     "INSERT INTO event (nid, room, room_pos, ts, type, state_key, sender, ver, at_ver, prev_state, thread, flags, id, content, pdu,"
     " push_class, members, n_a, n_b, n_c, n_d, n_e, cites)"
@@ -59,10 +72,10 @@ STMT(append_redacted,
     "UPDATE event SET redacted_by = $2, redacted_original = json_build_array(content, pdu, flags)::text,"
     " content = $3, pdu = $4, flags = $5, cites = NULL WHERE nid = $1 AND redacted_by IS NULL");
 
-static void
-write_room(struct append *ap)
+/* The room's forward extremities, as a bigint[] parameter. */
+static struct param
+ends(struct append *ap)
 {
-	const struct room *r = &ap->room;
 	size_t n = ap->nleft + ap->nprev;
 	int64_t *ext = arena_alloc(ap->cx->a, (n + 1) * sizeof *ext);
 
@@ -70,13 +83,21 @@ write_room(struct append *ap)
 		ext[i] = ap->prev[i].nid;
 	for (size_t i = 0; i < ap->nleft; i++)
 		ext[ap->nprev + i] = ap->left[i];
+	return P_I64S(ext, n);
+}
+
+static void
+write_room(struct append *ap)
+{
+	const struct room *r = &ap->room;
+
 	if (ap->fresh)
 		db_queue(ap->cx, NULL, DB_NONE, &append_room_insert, P_I64(r->nid), P_TEXT(r->id), P_TEXT(r->rv->id), P_BOOL(r->public),
-		    P_I64(r->last_room_pos), P_I64(r->state_ver), P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited),
+		    P_I64(r->last_room_pos), P_I64(r->state_ver), ends(ap), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited),
 		    P_I64(ap->cx->now), SUMS(r->sums), P_I64(ap->prev->nid), P_TEXT(ap->prev->id));
 	else
 		db_queue(ap->cx, NULL, DB_NONE, &append_room_update, P_I64(r->nid), P_I64(r->last_room_pos), P_I64(r->state_ver),
-		    P_I64S(ext, n), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited), SUMS(r->sums),
+		    ends(ap), P_I64(r->depth), P_I64(r->joined), P_I64(r->invited), SUMS(r->sums),
 		    P_I64(ap->prev->nid), P_TEXT(ap->prev->id));
 }
 
@@ -94,6 +115,29 @@ write_single_event(struct append *ap, const struct pdu_columns *c)
 		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, EVENT_PARAMS(ap, m, c), NO_SUMS);
 	else
 		db_queue(ap->cx, NULL, DB_NONE, &append_single_event, EVENT_PARAMS(ap, m, c), SUMS(m->thread_sums));
+}
+
+/* One event, of a user here, that changes no state. */
+static bool
+is_message(const struct append *ap)
+{
+	return ap->nmade == 1 && !ap->fresh && ap->made[0]->key_nid < 0 && ap->nmembers == 0 && name_is_local(ap->cx, ap->made[0]->ev.sender);
+}
+
+static void
+write_message(struct append *ap)
+{
+	const struct made *m = ap->made[0];
+	bool txn = ap->txn_id != NULL;
+	struct pdu_columns col, *c = &col;
+
+	event_columns(ap->cx->a, &m->ev, c);
+#define MESSAGE_PARAMS	ends(ap), P_I64(ap->room.depth), P_I64(ap->cx->device), P_BYTES(txn ? ap->txn_key : NULL, txn ? sizeof ap->txn_key : 0),	\
+	    P_TEXT(ap->txn_id), P_I64(ap->cx->now)
+	if (m->thread < 0)
+		db_queue(ap->cx, NULL, DB_NONE, &append_message, EVENT_PARAMS(ap, m, c), NO_SUMS, MESSAGE_PARAMS);
+	else
+		db_queue(ap->cx, NULL, DB_NONE, &append_message, EVENT_PARAMS(ap, m, c), SUMS(m->thread_sums), MESSAGE_PARAMS);
 }
 
 static void
@@ -157,26 +201,42 @@ append_write_members(struct append *ap)
 		    P_TEXTS(stripped, n));
 }
 
+static void
+write_txn(struct append *ap)
+{
+	if (ap->txn_id != NULL)
+		db_queue(ap->cx, NULL, DB_NONE, &append_txn_insert, P_I64(ap->cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key),
+		    P_I64(ap->made[0]->nid), P_TEXT(ap->txn_id), P_I64(ap->cx->now));
+}
+
 void
 append_close(struct append *ap)
 {
+	bool message;
+
 	if (ap->nmade == 0)
 		return;
+	message = is_message(ap);
 	if (ap->fresh)
 		write_room(ap);		/* before what refers to it */
-	write_events(ap);
+	if (message)
+		write_message(ap);
+	else
+		write_events(ap);
 	if (ap->rel != NULL)
 		relation_write(ap);
 	write_state(ap);
 	append_write_members(ap);
 	for (size_t i = 0; i < ap->nmade; i++)
 		counts_write_event(ap, ap->made[i]);
-	counts_write_positions(ap);
-	if (!ap->fresh)
-		write_room(ap);
-	if (ap->txn_id != NULL)
-		db_queue(ap->cx, NULL, DB_NONE, &append_txn_insert, P_I64(ap->cx->device), P_BYTES(ap->txn_key, sizeof ap->txn_key),
-		    P_I64(ap->made[0]->nid), P_TEXT(ap->txn_id), P_I64(ap->cx->now));
+	if (message) {
+		counts_positions_written(ap);
+	} else {
+		counts_write_positions(ap);
+		if (!ap->fresh)
+			write_room(ap);
+		write_txn(ap);
+	}
 	for (size_t i = 0; i < ap->nmade && !ap->fresh; i++)
 		if (ap->made[i]->key_nid == NAME_EMPTY)
 			guest_access_changed(ap->cx, ap->room.nid, ap->made[i]->type_nid, ap->made[i]->ev.content);

@@ -17,7 +17,8 @@ STMT(hierarchy_children,
     " WHERE s.room = $1 AND s.type = 20");
 
 STMT(hierarchy_parents,
-    "SELECT nid FROM unnest($1::bigint[]) k(nid) WHERE EXISTS (SELECT 1 FROM state WHERE room = k.nid AND line = 0 AND type = 20) ORDER BY nid");
+    "SELECT nid FROM unnest($1::bigint[]) k(nid)"
+    " WHERE (SELECT true FROM state WHERE room = k.nid AND line = 0 AND type = 20 LIMIT 1) ORDER BY nid");
 
 struct child {
 	const char *id, *content, *sender;

@@ -355,15 +355,16 @@ static void
 take_events(struct fill *f, const struct incoming *in, size_t n)
 {
 	struct ctx *cx = f->rc->cx;
+	struct filler *v = arena_calloc(cx->a, n + 1, sizeof *v);
 
 	f->in = arena_calloc(cx->a, n + 1, sizeof *f->in);
-	f->v = arena_calloc(cx->a, n + 1, sizeof *f->v);
+	f->v = v;
 	batch_index(cx, &f->index, NULL, 0);
 	for (size_t i = 0; i < n; i++) {
 		if (strcmp(in[i].ev.room, f->rc->ap.room.id) != 0 || filler_of(f, in[i].ev.id) != NULL)
 			continue;
 		f->in[f->n] = in[i];
-		f->v[f->n] = (struct filler){ .in = &f->in[f->n], .stored = stored_find(&f->rc->events, in[i].ev.id), .before = { 0, -1 },
+		v[f->n] = (struct filler){ .in = &f->in[f->n], .stored = stored_find(&f->rc->events, in[i].ev.id), .before = { 0, -1 },
 			.room_pos = INT64_MIN };
 		batch_add(&f->index, in[i].ev.id, ++f->n);
 	}

@@ -27,7 +27,7 @@ static const char *const well_known[NAME_WELL_KNOWN] = {
 /* ORDER BY: all transactions wait for each other's names in the same order. */
 STMT(name_insert,
     "INSERT INTO name (body) SELECT DISTINCT b FROM unnest($1::text[]) b"
-    " WHERE NOT EXISTS (SELECT 1 FROM name WHERE body = b) ORDER BY b"
+    " WHERE (SELECT nid FROM name WHERE body = b) IS NULL ORDER BY b"
     " ON CONFLICT (body) DO NOTHING");
 /* The last column: is it committed, that is, not made by this very transaction? */
 STMT(name_select,

@@ -86,7 +86,7 @@ STMT(purge_threads, "DELETE FROM thread WHERE root = ANY ($1)");
 STMT(purge_txns, "UPDATE txn SET answer = (SELECT e.id FROM event e WHERE e.nid = txn.event), event = NULL WHERE event = ANY ($1)");
 STMT(purge_originals, "UPDATE event SET redacted_original = NULL WHERE redacted_by = ANY ($1) AND redacted_original IS NOT NULL");
 STMT(purge_events,
-    "DELETE FROM event WHERE nid = ANY ($1) AND nid <> ALL ($2) AND (room_pos <= $3 OR room_pos IS NULL AND flags & 4 <> 0)"
+    "DELETE FROM event WHERE nid = ANY ($1) AND nid <> ALL ($2) AND CASE WHEN room_pos IS NULL THEN flags & 4 <> 0 ELSE room_pos <= $3 END"
     " AND (state_key IS NULL OR NOT type IN (1, 2, 3, 4, 13))"
     " AND NOT ($4 AND (SELECT right(body, length($5)) FROM name WHERE nid = sender) = $5)");
 /* What state still consists of. */

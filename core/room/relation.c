@@ -157,7 +157,7 @@ STMT(relation_latest,
 /* Who sees less than all of the thread has it counted for himself. */
 STMT(relation_thread_counts,
     "SELECT k.n, CASE WHEN k.top = 9223372036854775807 THEN t.n - coalesce((SELECT sum(u.n) FROM thread_user u WHERE u.root = k.nid"
-    "	AND u.usr IN (SELECT nid FROM name WHERE body = ANY($3))), 0)"
+    "	AND u.usr = ANY(ARRAY(SELECT nid FROM name WHERE body = ANY($3)))), 0)"
     " ELSE (SELECT count(*) FROM event_relation r WHERE r.target = k.nid AND r.rel_type = 27 AND r.room_pos <= k.top"
     "	AND NOT r.sender IN (SELECT nid FROM name WHERE body = ANY($3))) END::bigint,"
     " (SELECT u.n > 0 FROM thread_user u WHERE u.root = k.nid AND u.usr = $4)"

@@ -27,7 +27,7 @@ STMT(relations_forth, ANY(FORTH, "ASC"));
 	"WITH RECURSIVE t(event, depth) AS (SELECT r.event, 1 FROM event_relation r WHERE r.target = $1"	\
 	" UNION SELECT r.event, t.depth + 1 FROM t JOIN event_relation r ON r.target = t.event WHERE t.depth < $7)"	\
 	" SELECT " ROOM_EVENT_COLS " FROM (SELECT r.event, r.room_pos FROM (SELECT DISTINCT event FROM t) d"	\
-	" JOIN event_relation r ON r.event = d.event WHERE ($2 = -1 OR r.rel_type = $2) AND ($6 = -1 OR r.type = $6) AND " range ") r "	\
+	" CROSS JOIN LATERAL (SELECT * FROM event_relation WHERE event = d.event OFFSET 0) r WHERE ($2 = -1 OR r.rel_type = $2) AND ($6 = -1 OR r.type = $6) AND " range ") r "	\
 	EVENT "ORDER BY r.room_pos " order
 STMT(relations_tree_back, TREE(BACK, "DESC"));
 STMT(relations_tree_forth, TREE(FORTH, "ASC"));

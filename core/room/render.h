@@ -37,24 +37,29 @@ enum {
 /* By a user who wished to be forgotten (erased.h). No EXISTS: the planner may turn it into a table of all of them. */
 #define EVENT_ERASED(usr) "coalesce((SELECT true FROM account WHERE account.usr = " usr " AND erased LIMIT 1), false)"
 #define ROOM_EVENT_COLS										\
-	ROOM_EVENT_COLS_WITH("(SELECT body FROM name WHERE nid = e.sender)", "e.pdu", "CASE WHEN e.state_key IS NULL THEN"	\
+	ROOM_EVENT_COLS_WITH("", "(SELECT body FROM name WHERE nid = e.sender)", "e.content", "e.pdu", "CASE WHEN e.state_key IS NULL THEN"	\
 	" (SELECT true FROM event_relation x WHERE x.target = e.nid AND x.rel_type IN (26, 27, 28) LIMIT 1) END", EVENT_ERASED("e.sender"), "e.cites")
 /*
  * For those who read thousands: a look-up per event is most of what such a statement costs. They find out by themselves, for all
  * at once, who the senders are (sender is NULL, and the state_key of one's own member event: room_event_name()) and what is
  * related to (related is false), and who wished to be forgotten (erased is false: erased_mark()). pdu comes only with redactions, of
- * which it is a part, or where `whole` says; cites there alone.
+ * which it is a part, or where `whole` says; cites there alone. content is NULL where the condition `has_content` does not hold.
  */
-#define ROOM_EVENT_COLS_BARE(whole) \
-	ROOM_EVENT_COLS_WITH("NULL::text", "CASE WHEN e.type = 18 OR " whole " THEN e.pdu END", "NULL::boolean", "NULL::boolean", "CASE WHEN " whole " THEN e.cites END")
-#define ROOM_EVENT_COLS_WITH(sender, pdu, related, erased, cites)							\
+#define ROOM_EVENT_COLS_BARE(whole, has_content)								\
+	ROOM_EVENT_COLS_WITH("", "NULL::text", "CASE WHEN " has_content " THEN e.content END",				\
+	    "CASE WHEN e.type = 18 OR " whole " THEN e.pdu END", "NULL::boolean", "NULL::boolean", "CASE WHEN " whole " THEN e.cites END")
+/* For those who only choose among events: what is long is left out, or in the case of content, given where `has_content` holds. */
+#define ROOM_EVENT_COLS_THIN(has_content)									\
+	ROOM_EVENT_COLS_WITH(" AND false", "NULL::text", "CASE WHEN " has_content " THEN e.content END", "NULL::text",	\
+	    "NULL::boolean", "NULL::boolean", "NULL::bytea")
+#define ROOM_EVENT_COLS_WITH(and, sender, content, pdu, related, erased, cites)						\
 	"e.nid, e.room, e.pos, e.room_pos, e.ts, e.ver, e.at_ver, e.line, e.flags, e.type, e.sender, e.state_key, e.id, "	\
 	"CASE WHEN e.type > 28 THEN (SELECT body FROM name WHERE nid = e.type) END, " sender ", "	\
 	"CASE WHEN e.state_key > 28 AND e.state_key <> e.sender THEN (SELECT body FROM name WHERE nid = e.state_key) END, "	\
-	"e.content, " pdu ", "							\
-	"CASE WHEN e.prev_state IS NOT NULL THEN (SELECT ARRAY[p.id, p.content, p.flags::text, " EVENT_ERASED("p.sender") "::text]"	\
+	content ", " pdu ", "							\
+	"CASE WHEN e.prev_state IS NOT NULL" and " THEN (SELECT ARRAY[p.id, p.content, p.flags::text, " EVENT_ERASED("p.sender") "::text]"	\
 	" FROM event p WHERE p.nid = e.prev_state) END, "			\
-	"CASE WHEN e.redacted_by IS NOT NULL THEN (SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu,"	\
+	"CASE WHEN e.redacted_by IS NOT NULL" and " THEN (SELECT ARRAY[r.id, r.content, (SELECT body FROM name WHERE nid = r.sender), r.flags::text, r.pdu,"	\
 	" r.ts::text, " EVENT_ERASED("r.sender") "::text] FROM event r WHERE r.nid = e.redacted_by) END, "	\
 	related ", "			\
 	"CASE WHEN e.line <> 0 THEN (SELECT array_agg(u.x ORDER BY p.step, u.o) FROM state_path(e.room, e.line, e.ver) p"	\
@@ -69,7 +74,7 @@ struct room_event {
 	size_t npath;		/* numbers in it; 0: on line 0 */
 	int64_t type_nid, sender_nid, key_nid;	/* key_nid -1: no state event */
 	const char *id, *type, *sender, *state_key;	/* esc; state_key NULL: no state event */
-	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM */
+	const char *content, *pdu;	/* canonical JSON; see EV_VERBATIM. NULL: left out by the statement */
 	const char **prev;	/* the state event it replaced: id, content, flags, erased ("true", "false"); or NULL */
 	const char **because;	/* the redaction: id, content, sender, flags, pdu, ts, erased; or NULL */
 	const char *cites;	/* for db_bytes_of(): few readers want it; see core/room/pdu.h */

@@ -83,7 +83,7 @@ has_url(const char *content)
 	struct json *v;
 	bool has;
 
-	if (!strstr(content, "\"url\":"))	/* canonical JSON: no key can hide */
+	if (!content || !strstr(content, "\"url\":"))	/* canonical JSON: no key can hide */
 		return false;
 	a = arena_new();
 	has = json_parse(a, content, strlen(content), &v) == JSON_OK && json_is(json_get(v, "url"), JSON_STR);

@@ -58,7 +58,9 @@ enum err filter_check(struct ctx *cx, const struct json *v);
 
 /* Does the client want anything of this room? */
 bool filter_room(const struct filter *f, const char *room);
-/* room may be NULL (global data); sender NULL: not asked. content is JSON text, looked at only for contains_url. */
+/* room may be NULL (global data); sender NULL: not asked. content is JSON text, looked at only for contains_url
+ * (NULL: there is no url in it).
+ */
 bool filter_event(const struct event_filter *f, const char *room, const char *type, const char *sender,
     const char *content);
 

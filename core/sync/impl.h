@@ -7,7 +7,7 @@
  *
  *	snapshot (position, tail of the streams, sessions)	one round trip
  *	light requests, all together:	load, COMMIT		one round trip
- *	a request alone:		what changed; per 25 to 100 rooms: load, complete (three pieces side by side)
+ *	a request alone:		what changed; per 50 rooms: load, complete (three pieces side by side)
  *
  * Light is a request whose token the ring covers, whose own memberships did not change,
  * and that has few rooms to look at.
@@ -25,6 +25,9 @@
 
 #define SCAN_MAX 1000		/* events looked through for one filtered timeline; then it is limited */
 #define SCAN_STEP 200
+#define SCAN_BYTES ((int64_t)1 << 20)	/* of contents that had to be read for it to be told what is hidden; then it is limited */
+#define WHOLE_MAX 30		/* of timelines of more events, contents are loaded only when it is known which events are shown */
+#define ANSWER_BYTES ((size_t)32 << 20)	/* of contents in the timelines of an answer; then each shows one event and is limited */
 #define HOLE_GAP ((int64_t)1 << 39)	/* a step in room_pos over a hole is 2^40: no timeline crosses it */
 
 /* An event as loaded, shared by its readers. */
@@ -37,6 +40,7 @@ struct sync_event {
 	const char *text[2];	/* the whole JSON without and with "membership":"join"; NULL until asked for */
 	size_t text_n[2];
 	int push_class;		/* only of timelines */
+	size_t size;		/* octets of a content that is not loaded yet, at most */
 };
 
 /* A row of line 0: the key had this event for since <= version < until. */
@@ -73,12 +77,12 @@ struct sync_room {
 	int64_t state_ver, last_room_pos, full_state_pos;
 	int64_t joined, invited;
 	bool public;		/* in the directory */
-	bool named;		/* by its name or alias, so that heroes are not needed; known only of bare loads */
-	int64_t member_since;	/* of bare loads for a reader who is in the room: since this version; 0: not known */
 	int64_t purged_pos;	/* of the newest event that a purge took away; 0: none */
 	struct sync_event **tl;	/* the timeline, newest first */
 	size_t ntl;
 	bool whole;		/* what is not in tl is older than the room or below lo */
+	bool cut;		/* tl ends where SCAN_BYTES were used up: */
+	int64_t judged;		/* octets of contents so far */
 	struct sync_state *delta, *members;	/* changes of line 0 since lo; member rows of the timeline's senders */
 	size_t ndelta, nmembers;
 	struct sync_event **heroes;	/* members to name the room by; none if it has a name, or nothing about it changed */
@@ -97,7 +101,7 @@ struct sync_member {
 	int64_t room;
 	enum membership membership;
 	int64_t event, room_pos, pos, sender, joined_pos;	/* 0: NULL */
-	int64_t size, last_room_pos;	/* the room's joined members, and newest event */
+	int64_t size;		/* the room's joined members */
 	int64_t event_pos;	/* of the member event */
 	const char *stripped, *oob_pdu, *sender_id;
 	bool forgotten;
@@ -112,13 +116,11 @@ struct sync_job {
 	bool full;		/* all state, not what changed */
 	const struct sync_member *member;	/* invite, knock, leave */
 	int64_t weight;		/* how many events it may take to load, roughly */
-	bool settled;		/* in the room, and his member event is probably older than the timeline */
-	size_t nmember;		/* events of the timeline, from the newest on, before which he was in the room */
 	const struct visibility *vis;	/* NULL: was joined all the time */
 	const struct unread_room *unread;	/* counts; NULL: not asked for */
 	/* picked */
 	struct sync_event **shown;	/* oldest first */
-	size_t nshown;
+	size_t nshown, bytes;	/* bytes: of their contents, about */
 	bool limited, hid_state;	/* hid_state: the filter dropped state events from within the timeline */
 	int64_t before;		/* prev_batch, as room_pos */
 	int64_t v0, v1;		/* versions of the state at the timeline's start and end */
@@ -165,6 +167,7 @@ struct sync_req {
 	size_t nkey_users;
 	struct sync_job *jobs;
 	size_t njobs;
+	size_t told;		/* bytes of all timelines picked */
 	struct sync_data *data;
 	size_t ndata;
 	bool lost;		/* its token was: initial */
@@ -201,31 +204,24 @@ int64_t position_lo(const struct position *p);
 struct load {
 	struct sync_room *rooms;
 	size_t n;
-	bool bare;
-	bool pdus;			/* event_format "federation": PDUs are wanted */
+	const struct sync_req *alone;	/* whose rows are bare; NULL: for many, and whole */
 	struct rows room, tl, delta, members, heroes;
 	struct sync_event **unnamed;	/* taken from bare rows: load_names() */
 	size_t nunnamed;
 };
-/* bare: timelines without what costs a look-up per event; load_names(), load_heroes_queue() and load_rest_queue() get it. */
-void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, bool bare, int64_t reader, bool pdus);
+/*
+ * For one request alone: timelines without what costs a look-up per event, and without the content of events that may not be shown;
+ * load_names() and load_rest_queue() get it. NULL: whole.
+ */
+void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, const struct sync_req *alone);
 void load_take(struct ctx *cx, struct load *l);
-/* Of a bare load, whose rooms are taken: the heroes of those that have no name. */
-void load_heroes_queue(struct ctx *cx, struct load *l);
-void load_heroes_take(struct ctx *cx, struct load *l);
 /* The senders of what was taken. Before anything looks at them. At most one round trip, mostly none. */
 enum err load_names(struct ctx *cx, struct load *l);
-/* More of the timelines of some of its rooms (that have events): SCAN_STEP events below what is there. One round trip. */
+/* More of the timelines of some of its rooms (that have events, and are not cut): SCAN_STEP events below what is there. One round trip. */
 enum err load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n);
 
-/* The state of jobs' rooms at vs, without member events if lazy. Taking fills each job's state; load_names() after it. */
-struct full_load {
-	struct sync_job **now, **then;	/* those that want the state of now; of an earlier version */
-	size_t nnow, nthen;
-	struct rows rnow, rthen;
-};
-void load_full_queue(struct ctx *cx, const struct load *l, struct full_load *f, struct sync_job **jobs, size_t n, bool lazy);
-void load_full_take(struct load *l, struct full_load *f);
+/* The state of jobs' rooms at vs, without member events if lazy. Fills each job's state. load_names() after taking. */
+void load_full_queue(struct ctx *cx, const struct load *l, struct rows *r, struct sync_job **jobs, size_t n, bool lazy);
 /* The events that invitations and knocks show, of jobs without member->stripped. Fills each job's state. */
 void load_stripped_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n);
 void load_jobs_take(struct load *l, struct rows *r, struct sync_job **jobs, size_t n);
@@ -235,13 +231,14 @@ struct member_at {
 };
 void load_members_queue(struct ctx *cx, const struct load *l, struct rows *r, const struct member_at *v, size_t n);
 void load_members_take(struct load *l, struct rows *r);
-/* What bare rows leave out, beside names, of events of timelines. Both lists are of the caller, and sorted by taking. */
+/* What bare rows leave out, beside names, of events of timelines. The lists are of the caller, and sorted by taking. */
 struct load_rest {
 	struct sync_event **own, **shown;	/* sent by the reader: their transaction ids; shown: does anything relate to them? */
-	size_t nown, nshown;
-	struct rows txn, relation;
+	struct sync_event **thin;		/* shown, and without content yet */
+	size_t nown, nshown, nthin;
+	struct rows txn, relation, body;
 };
-void load_rest_queue(struct ctx *cx, struct load_rest *l, int64_t device);
+void load_rest_queue(struct ctx *cx, struct load_rest *l, const struct sync_req *q);
 void load_rest_take(struct load_rest *l, int64_t device);
 
 struct sync_room *room_find(struct sync_room *rooms, size_t n, int64_t nid);

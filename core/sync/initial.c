@@ -80,7 +80,7 @@ initial_job(struct sync_run *run, struct arena *a, struct sync_req *q, struct sy
 	json_esc(&q->o, "room_id", j->room->id);
 	json_str(&q->o, "membership", membership_name(j->member ? j->member->membership : MEM_JOIN));
 	if (j->section == SECT_INVITE) {
-		for (i = 0; i < j->nstate; i++)
+		for (i = 0; j->member && i < j->nstate; i++)
 			if (j->state[i]->ev.nid == j->member->event)
 				room_event_write(&q->o, "invite", &j->state[i]->ev, j->room->id, run->cx->now, MEM_NONE, NULL);
 	} else {

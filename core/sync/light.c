@@ -224,7 +224,7 @@ sync_light(struct sync_run *run, struct sync_req **q, size_t n)
 			unknown[nunknown++] = q[i]->w->user_nid;
 	}
 	rooms = union_of_rooms(cx->a, q, n, &nrooms);
-	load_queue(cx, &l, rooms, nrooms, false, 0, false);
+	load_queue(cx, &l, rooms, nrooms, NULL);
 	live_queue(cx, &live, rooms, nrooms, readers, n);
 	presence_queue(run, &seen, q, n);
 	data_queue(cx, &data, users, nusers, lo);

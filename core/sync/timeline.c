@@ -81,7 +81,7 @@ known(struct arena *a, const struct sync_req *q, const struct sync_job *j, const
 {
 	if (q->initial || position_new(&q->since, e->ev.pos))
 		return false;
-	return !j->fresh || j->vis == NULL || visibility_was_in(a, j->vis, &e->ev);
+	return !j->fresh || visibility_was_in(a, j->vis, &e->ev);
 }
 
 static bool
@@ -110,10 +110,9 @@ bool
 timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 {
 	const struct sync_room *m = j->room;
-	size_t i, n = 0, nhidden = 0, max = (size_t)q->f->timeline.limit;
+	size_t i, n = 0, nhidden = 0, bytes = 0, max = (size_t)q->f->timeline.limit;
 	struct sync_event **hidden = arena_alloc(a, (m->ntl + 1) * sizeof *hidden);	/* state that no newer one shown replaces */
 	bool end = m->whole, below_hidden = false;
-
 	j->shown = arena_alloc(a, (max + 1) * sizeof *j->shown);
 	j->limited = j->hid_state = false;
 	for (i = 0; i < m->ntl; i++) {
@@ -137,19 +136,21 @@ timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 			}
 			continue;
 		}
-		if (n == max || undoes(q, hidden, nhidden, e)) {
+		bytes += e->ev.content ? strlen(e->ev.content) : e->size;
+		if (n == max || undoes(q, hidden, nhidden, e) || (n > 0 && q->told + bytes > ANSWER_BYTES)) {
 			j->limited = end = true;
 			break;
 		}
 		j->shown[n++] = e;
 		j->hid_state |= below_hidden;
 	}
-	if (!end && m->ntl < SCAN_MAX)
+	if (!end && m->ntl < SCAN_MAX && !m->cut)
 		return false;
 	/* At the bottom of what a purge has left, and there was more that the reader had not seen. */
 	j->limited |= !end || (i == m->ntl && !j->fresh && position_new(&q->since, m->purged_pos));
 	reverse(j->shown, n);
 	j->nshown = n;
+	j->bytes = bytes;
 	timeline_bounds(q, j, i);
 	return true;
 }

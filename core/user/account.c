@@ -34,7 +34,8 @@ STMT(account_insert,
     " SELECT usr FROM a");
 
 STMT(account_upgrade_update,
-    "UPDATE account SET kind = 'user', password_hash = $2 WHERE usr = $1 AND kind = 'guest' AND deactivated_ts IS NULL AND NOT locked");
+    "UPDATE account SET kind = 'user', password_hash = $2 WHERE usr = $1"
+    " AND CASE WHEN kind = 'guest' THEN deactivated_ts IS NULL AND NOT locked END");
 /* What the old password, or a mail, has authorized and nobody has done yet must not outlive it. */
 STMT(account_password_update, "UPDATE account SET password_hash = $2 WHERE usr = $1");
 STMT(account_uia_drop, "DELETE FROM uia_session WHERE usr = $1 AND result IS NULL");

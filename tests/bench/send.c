@@ -27,14 +27,19 @@ static void
 sends(const char *name, bool one, double seconds)
 {
 	struct chain ch = { .step = send_step, .arg = one ? &one : NULL };
-	double t, cpu;
+	static const char *const parts[] = { "hearth", "postgres", "nginx" };
+	double t, cpu, part[3];
 	char line[64];
 
+	for (int i = 0; i < 3; i++)
+		part[i] = cpu_of(parts[i], parts[i]);
 	ch.until = now_s() + seconds;
 	t = now_s();
 	cpu = own_cpu();
 	chain_run(&ch, 8, 1000000);
 	t = now_s() - t;
+	for (int i = 0; i < 3; i++)
+		sayf((cpu_of(parts[i], parts[i]) - part[i]) * 1e6 / (double)ch.done, "us", "%s_cpu_each_%s", name, parts[i]);
 	snprintf(line, sizeof(line), "%s_per_s", name);
 	say(line, (double)ch.done / t, "1/s");
 	snprintf(line, sizeof(line), "%s_p50", name);
