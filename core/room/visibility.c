@@ -133,6 +133,14 @@ visibility_membership(struct arena *a, const struct visibility *v, const struct 
 }
 
 bool
+visibility_member_before(int64_t since, const struct room_event *ev)
+{
+	if (ev->npath > 0 || (ev->ver >= 0 && ev->line != 0))
+		return false;
+	return (ev->ver >= 0 ? ev->ver : ev->at_ver) >= since;
+}
+
+bool
 visibility_was_in(struct arena *a, const struct visibility *v, const struct room_event *ev)
 {
 	return value_at(v->mem, v->nmem, ev, MEM_NONE) == MEM_JOIN || visibility_membership(a, v, ev) == MEM_JOIN;

@@ -41,6 +41,12 @@ bool visibility_allows(struct arena *a, const struct visibility *v, const struct
 /* The reader's membership at the event, what the event itself changes included: for unsigned.membership. MEM_LEAVE when there is none. */
 enum membership visibility_membership(struct arena *a, const struct visibility *v, const struct room_event *ev);
 
+/*
+ * Did someone whose present membership began at version `since` of line 0 have it just before the event, too? Of an event on a fork this is not
+ * known: false. Of a member for whom it is true of all events that he is to see, the spans need not be read: he may see them.
+ */
+bool visibility_member_before(int64_t since, const struct room_event *ev);
+
 /* Was the reader in the room just before the event, or by it? Then he was sent it when it came. */
 bool visibility_was_in(struct arena *a, const struct visibility *v, const struct room_event *ev);
 

@@ -14,10 +14,10 @@
 #define MEMBER_COLS									\
 	"m.room, m.membership, m.event, m.room_pos, m.pos, m.sender, m.joined_pos, m.stripped, m.oob_pdu, m.forgotten,"	\
 	" CASE WHEN m.membership = 1 THEN (SELECT body FROM name WHERE nid = m.sender) END,"	\
-	" (SELECT joined FROM room WHERE nid = m.room), CASE WHEN m.forgotten THEN (SELECT pos FROM event WHERE nid = m.event) END,"	\
+	" r.joined, CASE WHEN m.forgotten THEN (SELECT pos FROM event WHERE nid = m.event) END,"	\
 	" CASE WHEN m.membership = 1 THEN (SELECT content FROM account_data WHERE usr = $1 AND room = 0"	\
-	"	AND type = 'm.invite_permission_config') END"			\
-	" FROM local_member m WHERE m.usr = $1"
+	"	AND type = 'm.invite_permission_config') END, r.last_room_pos"	\
+	" FROM local_member m CROSS JOIN LATERAL (SELECT joined, last_room_pos FROM room WHERE nid = m.room OFFSET 0) r WHERE m.usr = $1"
 STMT(sync_my_members, "SELECT " MEMBER_COLS " AND NOT m.forgotten");
 STMT(sync_my_members_new, "SELECT " MEMBER_COLS " AND (m.pos >= $2 OR m.pos = ANY($3))");
 STMT(sync_my_members_of, "SELECT " MEMBER_COLS " AND m.room = ANY($2)");
@@ -55,7 +55,8 @@ take_members(struct arena *a, struct rows *r, struct changes *c)
 		    .membership = (enum membership)db_i64(r, 1), .event = db_i64(r, 2), .room_pos = db_i64(r, 3),
 		    .pos = db_i64(r, 4), .sender = db_i64(r, 5), .joined_pos = db_i64(r, 6), .stripped = db_text(r, 7),
 		    .oob_pdu = db_text(r, 8), .forgotten = db_bool(r, 9), .sender_id = db_text(r, 10),
-		    .size = db_i64(r, 11), .event_pos = db_i64(r, 12), .blocked = member_blocks_invites(a, db_text(r, 13)) };
+		    .size = db_i64(r, 11), .event_pos = db_i64(r, 12), .blocked = member_blocks_invites(a, db_text(r, 13)),
+		    .last_room_pos = db_i64(r, 14) };
 }
 
 static void
@@ -237,6 +238,15 @@ add_job(struct sync_req *q, int64_t room, enum section s, const struct sync_memb
 }
 
 static void
+add_joined(struct sync_req *q, const struct sync_member *m, bool fresh)
+{
+	struct sync_job *j = &q->jobs[q->njobs];
+
+	add_job(q, m->room, SECT_JOIN, NULL, fresh, m->size);
+	j->settled = m->last_room_pos - m->room_pos > q->f->timeline.limit;
+}
+
+static void
 member_job(struct sync_req *q, const struct sync_member *m)
 {
 	bool fresh = !m->forgotten && (q->initial || m->joined_pos == 0 || position_new(&q->since, m->joined_pos));
@@ -247,7 +257,7 @@ member_job(struct sync_req *q, const struct sync_member *m)
 
 	switch (m->membership) {
 	case MEM_JOIN:
-		add_job(q, m->room, SECT_JOIN, NULL, fresh, m->size);
+		add_joined(q, m, fresh);
 		break;
 	case MEM_INVITE:
 		if (!m->blocked && (!m->sender_id || !ignores(q, m->sender_id)))

@@ -7,7 +7,7 @@
  *
  *	snapshot (position, tail of the streams, sessions)	one round trip
  *	light requests, all together:	load, COMMIT		one round trip
- *	a request alone:		what changed; per 50 rooms: load, complete (three pieces side by side)
+ *	a request alone:		what changed; per 25 to 100 rooms: load, complete (three pieces side by side)
  *
  * Light is a request whose token the ring covers, whose own memberships did not change,
  * and that has few rooms to look at.
@@ -77,6 +77,8 @@ struct sync_room {
 	int64_t state_ver, last_room_pos, full_state_pos;
 	int64_t joined, invited;
 	bool public;		/* in the directory */
+	bool named;		/* by its name or alias, so that heroes are not needed; known only of bare loads */
+	int64_t member_since;	/* of bare loads for a reader who is in the room: since this version; 0: not known */
 	int64_t purged_pos;	/* of the newest event that a purge took away; 0: none */
 	struct sync_event **tl;	/* the timeline, newest first */
 	size_t ntl;
@@ -101,7 +103,7 @@ struct sync_member {
 	int64_t room;
 	enum membership membership;
 	int64_t event, room_pos, pos, sender, joined_pos;	/* 0: NULL */
-	int64_t size;		/* the room's joined members */
+	int64_t size, last_room_pos;	/* the room's joined members, and newest event */
 	int64_t event_pos;	/* of the member event */
 	const char *stripped, *oob_pdu, *sender_id;
 	bool forgotten;
@@ -116,6 +118,8 @@ struct sync_job {
 	bool full;		/* all state, not what changed */
 	const struct sync_member *member;	/* invite, knock, leave */
 	int64_t weight;		/* how many events it may take to load, roughly */
+	bool settled;		/* in the room, and his member event is probably older than the timeline */
+	size_t nmember;		/* events of the timeline, from the newest on, before which he was in the room */
 	const struct visibility *vis;	/* NULL: was joined all the time */
 	const struct unread_room *unread;	/* counts; NULL: not asked for */
 	/* picked */
@@ -211,17 +215,26 @@ struct load {
 };
 /*
  * For one request alone: timelines without what costs a look-up per event, and without the content of events that may not be shown;
- * load_names() and load_rest_queue() get it. NULL: whole.
+ * load_names(), load_heroes_queue() and load_rest_queue() get it. NULL: whole.
  */
 void load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, const struct sync_req *alone);
 void load_take(struct ctx *cx, struct load *l);
+/* Of a bare load, whose rooms are taken: the heroes of those that have no name. */
+void load_heroes_queue(struct ctx *cx, struct load *l);
+void load_heroes_take(struct ctx *cx, struct load *l);
 /* The senders of what was taken. Before anything looks at them. At most one round trip, mostly none. */
 enum err load_names(struct ctx *cx, struct load *l);
 /* More of the timelines of some of its rooms (that have events, and are not cut): SCAN_STEP events below what is there. One round trip. */
 enum err load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n);
 
-/* The state of jobs' rooms at vs, without member events if lazy. Fills each job's state. load_names() after taking. */
-void load_full_queue(struct ctx *cx, const struct load *l, struct rows *r, struct sync_job **jobs, size_t n, bool lazy);
+/* The state of jobs' rooms at vs, without member events if lazy. Taking fills each job's state; load_names() after it. */
+struct full_load {
+	struct sync_job **now, **then;	/* those that want the state of now; of an earlier version */
+	size_t nnow, nthen;
+	struct rows rnow, rthen;
+};
+void load_full_queue(struct ctx *cx, const struct load *l, struct full_load *f, struct sync_job **jobs, size_t n, bool lazy);
+void load_full_take(struct load *l, struct full_load *f);
 /* The events that invitations and knocks show, of jobs without member->stripped. Fills each job's state. */
 void load_stripped_queue(struct ctx *cx, struct rows *r, struct sync_job **jobs, size_t n);
 void load_jobs_take(struct load *l, struct rows *r, struct sync_job **jobs, size_t n);

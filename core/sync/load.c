@@ -8,9 +8,17 @@
 #include "core/room/names.h"
 #include "core/sync/impl.h"
 
-STMT(sync_rooms,
-    "SELECT nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited, purged_pos, public FROM room WHERE nid = ANY($1)");
+#define ROOM_COLS "nid, id, version, state_ver, last_room_pos, full_state_pos, joined, invited, purged_pos, public"
+STMT(sync_rooms, "SELECT " ROOM_COLS " FROM room WHERE nid = ANY($1)");
 STMT_WARM(sync_rooms, "sync");
+/* Has it a name or a canonical alias (types 7, 10)? */
+#define SAYS(room, type_, what)									\
+	"(SELECT content LIKE '%\"" what "\":\"%' AND content NOT LIKE '%\"" what "\":\"\"%' FROM event WHERE nid ="	\
+	" (SELECT event FROM current_state WHERE room = " room " AND type = " type_ " AND key = 0)) IS TRUE"
+#define NAMED(room) "(" SAYS(room, "7", "name") " OR " SAYS(room, "10", "alias") ")"
+STMT(sync_rooms_bare,
+    "SELECT " ROOM_COLS ", " NAMED("r.nid") ", (SELECT since FROM current_state WHERE room = r.nid AND type = 2 AND key = $2 AND membership = 2)"
+    " FROM room r WHERE nid = ANY($1)");
 
 #define CONTENT_MAX 65536	/* octets of an event at most */
 #define LONG "8192"		/* octets of a content that is not loaded before it is known to be shown */
@@ -97,8 +105,7 @@ STMT_WARM(sync_senders, "sync");
 STMT(sync_heroes,
     "SELECT " ROOM_EVENT_COLS ", q.room FROM unnest($1::bigint[], $2::bigint[]) AS q(room, lo)"
     " CROSS JOIN LATERAL (SELECT joined + invited AS n FROM room WHERE nid = q.room"
-    "	AND (SELECT true FROM current_state s WHERE s.room = q.room AND s.type IN (7, 10) AND s.key = 0"
-    "		AND (SELECT content ~ '\"(name|alias)\":\"[^\"]' FROM event WHERE nid = s.event) LIMIT 1) IS NULL"
+    "	AND NOT " NAMED("q.room")
     "	AND (q.lo = " LO_ALL " OR (SELECT true FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND type IN (2, 7, 10) LIMIT 1))"
     "	OFFSET 0) r"
     " CROSS JOIN LATERAL ("
@@ -112,11 +119,17 @@ STMT_WARM(sync_heroes, "sync");
 #define FROM_VERSION(which)									\
 	"SELECT event, since FROM state_of_room(q.room, q.ver) WHERE " which " UNION ALL"	\
 	" SELECT event, since FROM state_of_room(q.room, q.last) WHERE q.last > q.ver AND since > q.ver AND " which
-#define FULL "SELECT " ROOM_EVENT_COLS_BARE("$5", "true") ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[]) AS q(job, room, ver, last)"
-STMT(sync_full, FULL " CROSS JOIN LATERAL (" FROM_VERSION("true") " OFFSET 0) s" EVENT_OF("s.event"));
+#define FULL "SELECT " ROOM_EVENT_COLS_BARE("$3", "true") ", q.job, s.since > q.ver FROM unnest($1::bigint[], $2::bigint[], $4::bigint[], $5::bigint[]) AS q(job, room, ver, last)"
+STMT(sync_full_then, FULL " CROSS JOIN LATERAL (" FROM_VERSION("true") " OFFSET 0) s" EVENT_OF("s.event"));
 /* By the primary key, around the members: a room may have ten thousand. Member is type 2, create 1, all others are above. */
-STMT(sync_full_lazy,
+STMT(sync_full_lazy_then,
     FULL " CROSS JOIN LATERAL (" FROM_VERSION("type < 2") " UNION ALL " FROM_VERSION("type > 2") " OFFSET 0) s" EVENT_OF("s.event"));
+/* The same, now. */
+#define FULL_NOW "SELECT " ROOM_EVENT_COLS_BARE("$3", "true") ", q.job, false FROM unnest($1::bigint[], $2::bigint[]) AS q(job, room)"
+#define FROM_NOW(which) "SELECT event FROM current_state WHERE room = q.room AND event IS NOT NULL AND " which
+STMT(sync_full, FULL_NOW " CROSS JOIN LATERAL (" FROM_NOW("true") " OFFSET 0) s" EVENT_OF("s.event"));
+STMT(sync_full_lazy,
+    FULL_NOW " CROSS JOIN LATERAL (" FROM_NOW("type < 2") " UNION ALL " FROM_NOW("type > 2") " OFFSET 0) s" EVENT_OF("s.event"));
 
 /* Asked at one version: how much longer the rows hold is not looked up. */
 STMT(sync_members_at,
@@ -160,6 +173,13 @@ room_find(struct sync_room *rooms, size_t n, int64_t nid)
 		P_I64S(v_, n);						\
 	})
 
+static void
+queue_heroes(struct ctx *cx, struct load *l, const struct sync_room **v, size_t n)
+{
+	if (n > 0)
+		db_queue(cx, &l->heroes, DB_ANY, &sync_heroes, COLUMN(cx->a, n, v[i]->nid), COLUMN(cx->a, n, v[i]->heroes_lo));
+}
+
 /* Is much of the timelines hidden from the reader, or much of them asked for? */
 static bool
 load_thin(const struct sync_req *q)
@@ -198,14 +218,17 @@ load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, co
 	for (k = 0; k < n; k++) {
 		if (rooms[k].want_state)
 			st[nstate++] = &rooms[k];
-		if (rooms[k].want_heroes)
+		if (rooms[k].want_heroes && !alone)
 			hero[nheroes++] = &rooms[k];
 		if (rooms[k].want_lazy)
 			lazy[nlazy++] = &rooms[k];
 	}
-	db_queue(cx, &l->room, DB_ANY, &sync_rooms, COLUMN(cx->a, n, rooms[i].nid));
 	for (k = 0; k < n; k++)
 		all[k] = &rooms[k];
+	if (alone)
+		db_queue(cx, &l->room, DB_ANY, &sync_rooms_bare, COLUMN(cx->a, n, rooms[i].nid), P_I64(alone->w->user_nid));
+	else
+		db_queue(cx, &l->room, DB_ANY, &sync_rooms, COLUMN(cx->a, n, rooms[i].nid));
 	if (alone)
 		queue_timelines(cx, &l->tl, alone, all, n, false);
 	else
@@ -213,9 +236,7 @@ load_queue(struct ctx *cx, struct load *l, struct sync_room *rooms, size_t n, co
 		    COLUMN(cx->a, n, rooms[i].top), COLUMN(cx->a, n, rooms[i].lim));
 	if (nstate > 0)
 		db_queue(cx, &l->delta, DB_ANY, &sync_delta, COLUMN(cx->a, nstate, st[i]->nid), COLUMN(cx->a, nstate, st[i]->lo));
-	if (nheroes > 0)
-		db_queue(cx, &l->heroes, DB_ANY, &sync_heroes, COLUMN(cx->a, nheroes, hero[i]->nid),
-		    COLUMN(cx->a, nheroes, hero[i]->heroes_lo));
+	queue_heroes(cx, l, hero, nheroes);
 	if (nlazy > 0)
 		db_queue(cx, &l->members, DB_ANY, &sync_senders, COLUMN(cx->a, nlazy, lazy[i]->nid),
 		    COLUMN(cx->a, nlazy, lazy[i]->lo), COLUMN(cx->a, nlazy, lazy[i]->lim));
@@ -278,6 +299,10 @@ take_rooms(struct load *l)
 		m->invited = db_i64(r, 7);
 		m->purged_pos = db_i64(r, 8);
 		m->public = db_bool(r, 9);
+		if (l->alone) {
+			m->named = db_bool(r, 10);
+			m->member_since = db_i64(r, 11);
+		}
 	}
 }
 
@@ -344,7 +369,25 @@ load_take(struct ctx *cx, struct load *l)
 		l->rooms[i].whole = (int64_t)l->rooms[i].ntl < l->rooms[i].lim && !l->rooms[i].cut;
 	take_states(l, &l->delta, false);
 	take_states(l, &l->members, true);
-	while (db_next(&l->heroes)) {
+	load_heroes_take(cx, l);
+}
+
+void
+load_heroes_queue(struct ctx *cx, struct load *l)
+{
+	const struct sync_room **v = arena_calloc(cx->a, l->n + 1, sizeof *v);
+	size_t i, n = 0;
+
+	for (i = 0; i < l->n; i++)
+		if (l->rooms[i].want_heroes && !l->rooms[i].named)
+			v[n++] = &l->rooms[i];
+	queue_heroes(cx, l, v, n);
+}
+
+void
+load_heroes_take(struct ctx *cx, struct load *l)
+{
+	while (l->heroes.res && db_next(&l->heroes)) {
 		struct sync_room *m = room_find(l->rooms, l->n, db_i64(&l->heroes, ROOM_EVENT_NCOLS));
 
 		if (m)
@@ -397,12 +440,26 @@ load_older(struct ctx *cx, struct load *l, struct sync_room **some, size_t n)
 /* ---- state at a version, of jobs */
 
 void
-load_full_queue(struct ctx *cx, const struct load *l, struct rows *r, struct sync_job **jobs, size_t n, bool lazy)
+load_full_queue(struct ctx *cx, const struct load *l, struct full_load *f, struct sync_job **jobs, size_t n, bool lazy)
 {
-	*r = (struct rows){ 0 };
-	if (n > 0)
-		db_queue(cx, r, DB_ANY, lazy ? &sync_full_lazy : &sync_full, COLUMN(cx->a, n, (int64_t)i),
-		    COLUMN(cx->a, n, jobs[i]->room->nid), COLUMN(cx->a, n, jobs[i]->vs), COLUMN(cx->a, n, jobs[i]->v1), P_BOOL(l->alone->f->federation));
+	struct sync_job **v;
+	size_t k;
+
+	*f = (struct full_load){ .now = arena_alloc(cx->a, (n + 1) * sizeof *v), .then = arena_alloc(cx->a, (n + 1) * sizeof *v) };
+	for (k = 0; k < n; k++)
+		if (jobs[k]->vs >= jobs[k]->room->state_ver)
+			f->now[f->nnow++] = jobs[k];
+		else
+			f->then[f->nthen++] = jobs[k];
+	v = f->now;
+	if (f->nnow > 0)
+		db_queue(cx, &f->rnow, DB_ANY, lazy ? &sync_full_lazy : &sync_full, COLUMN(cx->a, f->nnow, (int64_t)i),
+		    COLUMN(cx->a, f->nnow, v[i]->room->nid), P_BOOL(l->alone->f->federation));
+	v = f->then;
+	if (f->nthen > 0)
+		db_queue(cx, &f->rthen, DB_ANY, lazy ? &sync_full_lazy_then : &sync_full_then, COLUMN(cx->a, f->nthen, (int64_t)i),
+		    COLUMN(cx->a, f->nthen, v[i]->room->nid), P_BOOL(l->alone->f->federation), COLUMN(cx->a, f->nthen, v[i]->vs),
+		    COLUMN(cx->a, f->nthen, v[i]->v1));
 }
 
 void
@@ -422,6 +479,13 @@ load_jobs_take(struct load *l, struct rows *r, struct sync_job **jobs, size_t n)
 		add_event(r->a, &j->state, &j->nstate, take_event(l, r));
 		j->state[j->nstate - 1]->late = db_bool(r, ROOM_EVENT_NCOLS + 1);
 	}
+}
+
+void
+load_full_take(struct load *l, struct full_load *f)
+{
+	load_jobs_take(l, &f->rnow, f->now, f->nnow);
+	load_jobs_take(l, &f->rthen, f->then, f->nthen);
 }
 
 void

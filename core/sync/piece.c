@@ -1,7 +1,7 @@
 /*
  * core/sync/piece.c - the jobs of a request alone, loaded and written out.
  *
- * Rooms go through in pieces of PIECE rooms, each with memory of its own. A piece is loaded twice: first what is new, from which the
+ * Rooms go through in pieces of PIECE_MAX rooms, the last ones smaller, each with memory of its own. A piece is loaded twice: first what is new, from which the
  * timelines are picked, then the state that they begin with and what else depends on them. A few pieces are under
  * way at once, so that PostgreSQL reads the next ones while this process writes one out:
  *
@@ -12,10 +12,12 @@
  * when it is known that they are shown (sync_timeline_thin), and of an answer's timelines they are no more than ANSWER_BYTES.
  */
 #include "core/room/erased.h"
+#include "core/room/names.h"
 #include "core/room/relation.h"
 #include "core/sync/impl.h"
 
-#define PIECE 50
+#define PIECE_MAX 100		/* a statement costs as much to begin as a few rooms to read */
+#define PIECE_MIN 25		/* the last is written when nothing is left to read beside it */
 #define PIECES 3
 #define PIECE_EVENTS 20000
 #define LIM_FILTERED 50		/* events looked at first when some may be hidden */
@@ -34,14 +36,14 @@ struct piece {
 	struct load l;
 	struct live_load live;
 	struct unread_load unread;
-	struct visibility *vis;
-	int64_t *users;		/* whose: the reader, nvis times */
-	size_t nvis;
+	struct sync_job **blind;	/* those for which it is read what their user may see */
+	size_t nblind;
 	struct rows rvis, rerased;
 	/* the second */
-	struct sync_job **some, **full, **stripped;	/* some: scratch; each has room for all jobs */
-	size_t nfull, nstripped;
-	struct rows rfull, rstripped, rmembers;
+	struct sync_job **some, **stripped;	/* some: scratch; each has room for all jobs */
+	size_t nstripped;
+	struct full_load full;
+	struct rows rstripped, rmembers;
 	struct load_rest rest;
 };
 
@@ -93,11 +95,83 @@ by_nid(const void *a, const void *b)
 	return (x->nid > y->nid) - (x->nid < y->nid);
 }
 
-/* Is what the reader may see of the room another thing than all of it? */
+/* May what the reader may see of the room be another thing than all of it? */
 static bool
 asks_visibility(const struct sync_req *q, const struct sync_job *j)
 {
 	return has_timeline(j) && (j->fresh || q->w->kind == SYNC_PEEK || j->section == SECT_LEAVE);
+}
+
+/* Was he in the room, by the stay that goes on, before all that is loaded of its timeline? */
+static bool
+member_throughout(const struct piece *p, struct sync_job *j)
+{
+	const struct sync_room *m = j->room;
+
+	if (m->member_since == 0 || p->rerased.n > 0)
+		return false;
+	while (j->nmember < m->ntl && visibility_member_before(m->member_since, &m->tl[j->nmember]->ev))
+		j->nmember++;
+	return j->nmember == m->ntl;
+}
+
+static int64_t *
+readers_of(const struct piece *p)
+{
+	int64_t *v = arena_alloc(p->cx.a, (p->nblind + 1) * sizeof *v);
+	size_t i;
+
+	for (i = 0; i < p->nblind; i++)
+		v[i] = p->q->w->user_nid;
+	return v;
+}
+
+static void
+blind_queue(struct piece *p)
+{
+	int64_t *rooms = arena_alloc(p->cx.a, (p->nblind + 1) * sizeof *rooms);
+	size_t i;
+
+	for (i = 0; i < p->nblind; i++)
+		rooms[i] = p->blind[i]->room_nid;
+	if (p->nblind > 0)
+		visibility_queue(&p->cx, &p->rvis, readers_of(p), rooms, p->nblind);
+}
+
+static void
+blind_take(struct piece *p)
+{
+	struct visibility *v = arena_calloc(p->cx.a, p->nblind + 1, sizeof *v);
+	size_t i;
+
+	if (p->nblind > 0)
+		visibility_take(&p->cx, &p->rvis, readers_of(p), p->nblind, v);
+	for (i = 0; i < p->nblind; i++)
+		p->blind[i]->vis = &v[i];
+}
+
+/*
+ * What the reader may see is read with the first load where it must be asked, and where his stay is so young that the timeline may reach
+ * behind its beginning. For the others the timeline tells: mostly nothing is asked.
+ */
+static enum err
+piece_visibility(struct piece *p)
+{
+	size_t i;
+	enum err e;
+
+	for (i = p->nblind = 0; i < p->n; i++) {
+		struct sync_job *j = &p->jobs[i];
+
+		if (asks_visibility(p->q, j) && !j->vis && !member_throughout(p, j))
+			p->blind[p->nblind++] = j;
+	}
+	if (p->nblind == 0)
+		return M_OK;
+	blind_queue(p);
+	if ((e = db_run(&p->cx)) == M_OK)
+		blind_take(p);
+	return e;
 }
 
 static void
@@ -105,28 +179,29 @@ piece_start(struct piece *p)
 {
 	struct arena *a = p->cx.a;
 	struct sync_req *q = p->q;
-	int64_t *vrooms = arena_calloc(a, p->n, sizeof *vrooms);
+	bool asks = false;
 	size_t i;
 
 	p->rooms = arena_calloc(a, p->n, sizeof *p->rooms);
 	p->some = arena_calloc(a, p->n, sizeof *p->some);
-	p->vis = arena_calloc(a, p->n, sizeof *p->vis);
-	p->users = arena_calloc(a, p->n, sizeof *p->users);
+	p->blind = arena_calloc(a, p->n, sizeof *p->blind);
 	for (i = 0; i < p->n; i++) {
-		want_room(q, &p->jobs[i], &p->rooms[i]);
-		if (asks_visibility(q, &p->jobs[i])) {
-			p->users[p->nvis] = q->w->user_nid;
-			vrooms[p->nvis++] = p->jobs[i].room_nid;
-		}
+		struct sync_job *j = &p->jobs[i];
+
+		want_room(q, j, &p->rooms[i]);
+		if (!asks_visibility(q, j))
+			continue;
+		asks = true;
+		if (!j->settled)
+			p->blind[p->nblind++] = j;
 	}
 	qsort(p->rooms, p->n, sizeof *p->rooms, by_nid);
 	load_queue(&p->cx, &p->l, p->rooms, p->n, q);
 	live_queue(&p->cx, &p->live, p->rooms, p->n, &q->w->user_nid, 1);
 	counts_piece_queue(&p->run, &p->unread, q, p->jobs, p->n);
-	if (p->nvis > 0) {
-		visibility_queue(&p->cx, &p->rvis, p->users, vrooms, p->nvis);
+	blind_queue(p);
+	if (asks)
 		erased_queue(&p->cx, &p->rerased);
-	}
 	p->sent = db_start(&p->cx);
 }
 
@@ -134,7 +209,6 @@ static enum err
 piece_take(struct piece *p)
 {
 	struct ctx *cx = &p->cx;
-	size_t i, n = 0;
 	enum err e;
 
 	if ((e = db_await(cx, p->sent)) != M_OK)
@@ -142,11 +216,7 @@ piece_take(struct piece *p)
 	load_take(cx, &p->l);
 	live_take(cx, &p->live, p->rooms, p->n);
 	unread_take(cx, &p->unread);
-	if (p->nvis > 0)
-		visibility_take(cx, &p->rvis, p->users, p->nvis, p->vis);
-	for (i = 0; i < p->n; i++)
-		if (asks_visibility(p->q, &p->jobs[i]))
-			p->jobs[i].vis = &p->vis[n++];
+	blind_take(p);
 	return load_names(cx, &p->l);
 }
 
@@ -183,6 +253,8 @@ piece_timelines(struct piece *p)
 	for (i = 0; i < p->n; i++)
 		p->some[i] = has_timeline(&p->jobs[i]) ? &p->jobs[i] : NULL;
 	do {
+		if ((e = piece_visibility(p)) != M_OK)
+			return e;
 		for (i = n = 0; i < p->n; i++) {
 			if (!p->some[i])
 				continue;
@@ -229,6 +301,30 @@ lazy_members(const struct piece *p, struct member_at *v)
 
 /* ---- the second load */
 
+/*
+ * To which of the events shown may others relate? An event of this server is known by its id to nobody before it is in the room's
+ * order, so what relates to it comes later: it is in the part of the timeline that was loaded. Of the others that is not certain.
+ */
+static size_t
+related_among(const struct ctx *cx, const struct sync_job *j, struct sync_event **out)
+{
+	bool some = false;
+	size_t i, n = 0;
+
+	for (i = 0; i < j->room->ntl && !some; i++) {
+		const struct room_event *ev = &j->room->tl[i]->ev;
+
+		some = (ev->flags & EV_VERBATIM) != 0 || !ev->content || strstr(ev->content, "\"m.relates_to\"") != NULL;
+	}
+	for (i = 0; i < j->nshown; i++) {
+		const struct room_event *ev = &j->shown[i]->ev;
+
+		if (!ev->state_key && (some || !name_is_local(cx, ev->sender)))
+			out[n++] = j->shown[i];
+	}
+	return n;
+}
+
 /* Of the events of timelines: whose transaction ids are asked for, to which others may relate that are bundled with them, whose content. */
 static void
 piece_rest(struct piece *p)
@@ -247,9 +343,8 @@ piece_rest(struct piece *p)
 		for (k = 0; k < j->room->ntl; k++)
 			if (j->room->tl[k]->ev.sender_nid == p->q->w->user_nid)
 				r->own[r->nown++] = j->room->tl[k];
-		for (k = 0; (j->limited || j->full) && k < j->nshown; k++)
-			if (!j->shown[k]->ev.state_key)
-				r->shown[r->nshown++] = j->shown[k];
+		if (j->limited || j->full)
+			r->nshown += related_among(&p->cx, j, r->shown + r->nshown);
 		for (k = 0; k < j->nshown; k++)
 			if (!j->shown[k]->ev.content)
 				r->thin[r->nthin++] = j->shown[k];
@@ -263,20 +358,21 @@ piece_complete(struct piece *p)
 {
 	struct ctx *cx = &p->cx;
 	struct member_at *at = arena_alloc(cx->a, p->n * (FILTER_LIMIT_MAX + 1) * sizeof *at + 1);
+	struct sync_job **full = arena_calloc(cx->a, p->n + 1, sizeof *full);
 	bool lazy = p->q->f->state.lazy_members;
-	size_t i;
+	size_t i, nfull = 0;
 
-	p->full = arena_calloc(cx->a, p->n + 1, sizeof *p->full);
 	p->stripped = arena_calloc(cx->a, p->n + 1, sizeof *p->stripped);
 	for (i = 0; i < p->n; i++) {
 		struct sync_job *j = &p->jobs[i];
 
 		if (has_timeline(j) && j->full)
-			p->full[p->nfull++] = j;
+			full[nfull++] = j;
 		else if (!has_timeline(j) && (!j->member->stripped || p->q->w->kind != 0) && j->member->event)
 			p->stripped[p->nstripped++] = j;
 	}
-	load_full_queue(cx, &p->l, &p->rfull, p->full, p->nfull, lazy);
+	load_full_queue(cx, &p->l, &p->full, full, nfull, lazy);
+	load_heroes_queue(cx, &p->l);
 	load_stripped_queue(cx, &p->rstripped, p->stripped, p->nstripped);
 	load_members_queue(cx, &p->l, &p->rmembers, at, lazy ? lazy_members(p, at) : 0);
 	piece_rest(p);
@@ -290,7 +386,8 @@ piece_take_rest(struct piece *p)
 
 	if ((e = db_await(&p->cx, p->sent)) != M_OK)
 		return e;
-	load_jobs_take(&p->l, &p->rfull, p->full, p->nfull);
+	load_full_take(&p->l, &p->full);
+	load_heroes_take(&p->cx, &p->l);
 	load_jobs_take(&p->l, &p->rstripped, p->stripped, p->nstripped);
 	load_members_take(&p->l, &p->rmembers);
 	load_rest_take(&p->rest, p->q->w->device);
@@ -407,9 +504,10 @@ piece_write(struct piece *p)
 static size_t
 piece_size(const struct sync_req *q, size_t from, int64_t max, int64_t *weight)
 {
-	size_t n = 0;
+	size_t n = 0, most = (q->njobs - from) / 4;
 
-	for (*weight = 0; from + n < q->njobs && n < PIECE && (n == 0 || *weight + q->jobs[from + n].weight <= max); n++)
+	most = most > PIECE_MAX ? PIECE_MAX : most < PIECE_MIN ? PIECE_MIN : most;
+	for (*weight = 0; from + n < q->njobs && n < most && (n == 0 || *weight + q->jobs[from + n].weight <= max); n++)
 		*weight += q->jobs[from + n].weight;
 	return n;
 }

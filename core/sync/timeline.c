@@ -81,7 +81,7 @@ known(struct arena *a, const struct sync_req *q, const struct sync_job *j, const
 {
 	if (q->initial || position_new(&q->since, e->ev.pos))
 		return false;
-	return !j->fresh || visibility_was_in(a, j->vis, &e->ev);
+	return !j->fresh || j->vis == NULL || visibility_was_in(a, j->vis, &e->ev);
 }
 
 static bool

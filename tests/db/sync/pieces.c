@@ -93,6 +93,47 @@ Test(sync_pieces, each_room_is_whole, .timeout = 120)
 	}
 }
 
+static void
+send_type(struct client *c, const char *room, const char *type)
+{
+	const char *sent = NULL;
+	struct json *v;
+
+	cr_assert_eq(json_parse(c->a, "{}", 2, &v), JSON_OK);
+	cr_assert_eq(CALL(c, room_send(c->cx, room, type, v, &(struct txn){ 0 }, &sent)), M_OK);
+}
+
+/*
+ * What a member of long standing may see is not read, unless his timeline, by what it hides, reaches behind his coming (where he may
+ * see nothing) or behind his last change of name (where he was in the room as well).
+ */
+Test(sync_pieces, a_timeline_that_reaches_behind_the_own_member_event)
+{
+	static const struct { const char *name, *shown; } cases[] = { { NULL, "t.shown:" }, { "new", "t.shown: t.shown:" } };
+	struct client *a = client_new("alice"), *b = client_new("bob");
+	struct json *answer;
+	enum err e;
+
+	b->filter = "{\"room\":{\"timeline\":{\"limit\":10,\"types\":[\"t.shown\"]}}}";
+	for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+		const char *room = client_room(a, "{\"preset\":\"public_chat\",\"initial_state\":[{\"type\":\"m.room.history_visibility\","
+		    "\"content\":{\"history_visibility\":\"joined\"}}]}");
+
+		send_type(a, room, "t.shown");
+		cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+		if (cases[k].name) {
+			send_type(a, room, "t.shown");
+			cr_assert_eq(client_state(b, room, "m.room.member", b->user, "{\"membership\":\"join\",\"displayname\":\"new\"}"), M_OK);
+		}
+		for (int i = 0; i < 70; i++)
+			send_type(a, room, "t.noise");
+		send_type(a, room, "t.shown");
+		answer = client_ask(b, NULL, &e);
+		cr_assert_eq(e, M_OK);
+		cr_expect_str_eq(events_text(a->a, at(room_in(answer, "join", room), "timeline/events")), cases[k].shown);
+	}
+}
+
 /* Numbers to texts, of which this process knows some. */
 Test(sync_pieces, names_of_numbers)
 {
