@@ -141,7 +141,7 @@ may_count(const struct sync_req *q, unsigned mode, const struct sync_event *e)
 		return ev->type_nid != T_MEMBER && !(e->txn_id && e->txn_device == q->w->device);
 	return ev->type_nid == T_REDACTION || (mode & (MODE_CUSTOM | MODE_SENDERS)) != 0 ||
 	    (e->push_class >= PUSH_OTHER && (mode & MODE_CLASS(e->push_class)) != 0) ||
-	    (e->push_class >= PUSH_QUIET && (mode & MODE_MENTION) != 0 && strstr(ev->content, "\"m.mentions\"") != NULL);
+	    (e->push_class >= PUSH_QUIET && (mode & MODE_MENTION) != 0 && (!ev->content || strstr(ev->content, "\"m.mentions\"") != NULL));
 }
 
 bool
