@@ -172,3 +172,26 @@ Test(sync_hidden, an_answer_has_an_end, .timeout = 120)
 	cr_expect_gt(cut, 0);
 	cr_expect_leq(told, ANSWER_BYTES + (size_t)7 * 65536);
 }
+
+/* A mention that the filter hides counts, though nobody has read what it says; a worker that does not know what changed finds it, too. */
+Test(sync_hidden, a_mention_that_is_hidden_counts)
+{
+	struct client *a = client_new("alice"), *b = client_new("bob");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}"), *sent = NULL, *said;
+	const struct json *counts;
+	struct json *v, *answer;
+	enum err e;
+
+	client_member(b, MEMBER_JOIN, room, NULL);
+	b->filter = "{\"room\":{\"timeline\":{\"types\":[\"t.shown\"]}}}";
+	cr_assert_eq(client_sync(b), M_OK);
+	said = arena_printf(a->a, "{\"body\":\"x\",\"m.mentions\":{\"user_ids\":[\"%s\"]}}", b->user);
+	cr_assert_eq(json_parse(a->a, said, strlen(said), &v), JSON_OK);
+	cr_assert_eq(CALL(a, room_send(a->cx, room, "t.other", v, &(struct txn){ 0 }, &sent)), M_OK);
+	sync_forget();
+	answer = client_ask(b, b->since, &e);
+	cr_assert_eq(e, M_OK);
+	counts = at(room_in(answer, "join", room), "unread_notifications");
+	cr_expect_eq(json_get_int(counts, "highlight_count", -1), 1);
+	cr_expect_eq(json_get_int(counts, "notification_count", -1), 1);
+}
