@@ -99,7 +99,7 @@ STMT_WARM(sync_senders, "sync");
 /*
  * Heroes: Client-Server API, "Syncing", RoomSummary. Only where something that names the room changed
  * (types 2, 7, 10: members, name, canonical alias), and only for rooms without a name. Scalar sub-selects, for EXISTS is joined:
- * it has read the state of all rooms.
+ * it has read the state of all rooms. In a large room the first are those whom this server met first, so that not all have to be sorted.
  */
 #define LO_ALL "(-9223372036854775807 - 1)"	/* INT64_MIN; the number itself is read as a numeric's negation */
 STMT(sync_heroes,
@@ -109,7 +109,8 @@ STMT(sync_heroes,
     "	AND (q.lo = " LO_ALL " OR (SELECT true FROM state WHERE room = q.room AND line = 0 AND pos >= q.lo AND type IN (2, 7, 10) LIMIT 1))"
     "	OFFSET 0) r"
     " CROSS JOIN LATERAL ("
-    "	(SELECT event FROM current_state WHERE room = q.room AND type = 2 AND membership IN (1, 2) ORDER BY since LIMIT 6)"
+    "	(SELECT event FROM current_state WHERE r.n <= 200 AND room = q.room AND type = 2 AND membership IN (1, 2) ORDER BY since LIMIT 6)"
+    "	UNION ALL (SELECT event FROM current_state WHERE r.n > 200 AND room = q.room AND type = 2 AND membership IN (1, 2) ORDER BY key LIMIT 6)"
     "	UNION ALL (SELECT event FROM current_state WHERE r.n <= 1 AND room = q.room AND type = 2 AND membership IN (4, 5)"
     "		ORDER BY since LIMIT 5)) h"
     EVENT_OF("h.event"));

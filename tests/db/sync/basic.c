@@ -221,6 +221,25 @@ Test(sync, heroes_where_there_is_no_name)
 	cr_expect_null(json_get(at(room_in(a->last, "join", room), "summary"), "m.heroes"));
 }
 
+/* Who came first; of very many, whom this server met first. */
+Test(sync, heroes_of_small_and_large_rooms)
+{
+	static const char *const heroes[] = { "[\"@b:localhost\",\"@c:localhost\"]", "[\"@c:localhost\",\"@b:localhost\"]" };
+	struct client *a = client_new("a"), *c = client_new("c"), *b = client_new("b");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}");
+	struct json *v;
+	enum err e;
+
+	cr_assert_eq(client_member(b, MEMBER_JOIN, room, NULL), M_OK);
+	cr_assert_eq(client_member(c, MEMBER_JOIN, room, NULL), M_OK);
+	for (int large = 0; large < 2; large++) {
+		if (large)
+			sql("UPDATE room SET joined = 300");
+		v = client_ask(a, NULL, &e);
+		cr_expect_str_eq(json_canonical_str(a->a, at(room_in(v, "join", room), "summary/m.heroes"), NULL), heroes[large]);
+	}
+}
+
 Test(sync, account_data_global_and_of_rooms)
 {
 	struct client *a = client_new("a");
