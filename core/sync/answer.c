@@ -51,7 +51,7 @@ write_event(struct sync_run *run, struct arena *a, struct sync_req *q, const str
 {
 	const char *txn = e->txn_id && e->txn_device == q->w->device ? e->txn_id : NULL;
 	bool joined = membership == MEM_JOIN;
-	struct buf own, *b = run->scratch ? run->scratch : &own;
+	struct buf own, *b = run->scratch;
 	struct json *v;
 
 	if (q->f->federation && m->rv) {
@@ -64,8 +64,8 @@ write_event(struct sync_run *run, struct arena *a, struct sync_req *q, const str
 		json_rawn(&q->o, NULL, e->text[joined], e->text_n[joined]);
 		return;
 	}
-	if (b == &own)
-		buf_init(b, a);
+	if (b == NULL)
+		buf_init(b = &own, a);
 	b->n = 0;
 	room_event_base(b, &e->ev, NULL);
 	room_event_unsigned(b, &e->ev, NULL, run->cx->now, membership, txn);

@@ -398,7 +398,7 @@ of_member(const struct json *events, const char *user, bool prev, const char *ke
 Test(room_read, what_an_erased_user_left)
 {
 	struct ctx *a = user("alice"), *b = user("bob"), *c = user("carol");
-	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"name\":\"Den\"}"), *said, *left, *widget, *id;
+	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"name\":\"Den\"}"), *said, *left, *widget = NULL, *id;
 	const struct txn none = { 0 };
 	struct json *state;
 

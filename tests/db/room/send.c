@@ -107,7 +107,7 @@ trips_of(struct ctx *cx, const char *room)
 Test(room_send, the_state_remembered_is_the_present_one)
 {
 	struct ctx *a = user("alice"), *b = user("bob");
-	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"room_version\":\"11\"}"), *levels, *id;
+	const char *room = make_room(a, "{\"preset\":\"public_chat\",\"room_version\":\"11\"}"), *levels, *id = NULL;
 
 	cr_assert_eq(join(b, room), M_OK);
 	say(a, room, "reads");
