@@ -110,6 +110,16 @@ put_all(struct ctx *cx, const char *rooms)
 	return backup_put(cx, "1", NULL, NULL, jsonf(cx, "{'rooms':%s}", rooms), &o);
 }
 
+static enum err
+forget_room(struct ctx *cx, const char *room)
+{
+	struct json_out o;
+
+	json_out_init(&o, cx->a);
+	json_obj(&o, NULL);
+	return backup_forget(cx, "1", room, NULL, &o);
+}
+
 #define KEY(first, data) "{'first_message_index':" first ",'forwarded_count':0,'is_verified':false,'session_data':'" data "'}"
 
 static void
@@ -123,7 +133,6 @@ bytes_are_known(int64_t count)
 Test(backup, a_backup_is_bounded)
 {
 	struct conf conf = *test_conf();
-	struct json_out o;
 
 	alice->cx->conf = &conf;
 	conf.key_backup_max_mb = 1;
@@ -135,9 +144,7 @@ Test(backup, a_backup_is_bounded)
 	    "'!q':{'sessions':{'a':" KEY("0", "new") "}}}")), M_OK);
 	bytes_are_known(3);
 	cr_assert_eq(sql_int("SELECT etag FROM key_backup"), 2);
-	json_out_init(&o, alice->cx->a);
-	json_obj(&o, NULL);
-	cr_assert_eq(CALL(alice, backup_forget(alice->cx, "1", "!q", NULL, &o)), M_OK);
+	cr_assert_eq(CALL(alice, forget_room(alice->cx, "!q")), M_OK);
 	bytes_are_known(2);
 	/* as if it were full */
 	sql("UPDATE key_backup SET bytes = 1048576");
