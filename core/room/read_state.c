@@ -6,9 +6,9 @@
 
 /* State at a version of line 0. OFFSET 0 keeps the planner from joining all of table event. */
 #define AT_VERSION "FROM state_of_room($1, $2) s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e"
-STMT(read_state_all, "SELECT " ROOM_EVENT_COLS " " AT_VERSION " WHERE s.type <> 2 OR NOT $3 ORDER BY s.since");
+STMT(read_state_all, "SELECT " ROOM_EVENT_COLS_BARE("false", "true") " " AT_VERSION " WHERE s.type <> 2 OR NOT $3 ORDER BY s.since");
 STMT(read_state_members,
-    "SELECT " ROOM_EVENT_COLS " " AT_VERSION " WHERE s.type = 2 AND ($3 = 0 AND $4 = 0 OR s.membership = $3"
+    "SELECT " ROOM_EVENT_COLS_BARE("false", "true") " " AT_VERSION " WHERE s.type = 2 AND ($3 = 0 AND $4 = 0 OR s.membership = $3"
     " OR $4 <> 0 AND s.membership <> $4) ORDER BY s.since");
 STMT(read_state_some,
     "SELECT " ROOM_EVENT_COLS " FROM unnest($3::bigint[]) u(usr)"
@@ -46,8 +46,29 @@ hide_erased(struct ctx *cx, const struct room_access *acc, struct room_event *ev
 	return M_OK;
 }
 
+/* What the rows leave out: who the senders are, which the process mostly knows, and who of them wished to be forgotten. */
 static enum err
-write_rows(struct ctx *cx, struct rows *r, const struct room_access *acc, struct json_out *o)
+complete(struct ctx *cx, struct room_event *ev, size_t n, bool any_erased)
+{
+	int64_t *senders = arena_alloc(cx->a, (n + 1) * sizeof *senders);
+	const char **names = arena_calloc(cx->a, n + 1, sizeof *names);
+	struct room_event **v = arena_alloc(cx->a, (n + 1) * sizeof *v);
+	enum err e;
+
+	for (size_t i = 0; i < n; i++) {
+		senders[i] = ev[i].sender_nid;
+		v[i] = &ev[i];
+	}
+	if ((e = name_texts(cx, senders, n, names)) != M_OK)
+		return e;
+	for (size_t i = 0; i < n; i++)
+		room_event_name(&ev[i], names[i]);
+	return any_erased ? erased_mark(cx, v, n) : M_OK;
+}
+
+/* Of a statement with ROOM_EVENT_COLS_BARE, with that of erased_queue() beside it, or of one with ROOM_EVENT_COLS. */
+static enum err
+write_rows(struct ctx *cx, struct rows *r, const struct rows *erased, const struct room_access *acc, struct json_out *o)
 {
 	struct room_event *ev = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *ev);
 	size_t n = 0;
@@ -55,7 +76,7 @@ write_rows(struct ctx *cx, struct rows *r, const struct room_access *acc, struct
 
 	while (db_next(r))
 		room_event_read(r, &ev[n++]);
-	if ((e = hide_erased(cx, acc, ev, n)) != M_OK)
+	if ((erased != NULL && (e = complete(cx, ev, n, erased->n > 0)) != M_OK) || (e = hide_erased(cx, acc, ev, n)) != M_OK)
 		return e;
 	for (size_t i = 0; i < n; i++)
 		room_event_write(o, NULL, &ev[i], acc->id, cx->now, MEM_NONE, NULL);
@@ -65,12 +86,13 @@ write_rows(struct ctx *cx, struct rows *r, const struct room_access *acc, struct
 enum err
 read_state_at(struct ctx *cx, const struct room_access *acc, int64_t ver, bool but_members, struct json_out *o)
 {
-	struct rows r;
+	struct rows r, erased;
 	enum err e;
 
+	erased_queue(cx, &erased);
 	if ((e = db_query(cx, &r, &read_state_all, P_I64(acc->room), P_I64(ver), P_BOOL(but_members))) != M_OK)
 		return e;
-	return write_rows(cx, &r, acc, o);
+	return write_rows(cx, &r, &erased, acc, o);
 }
 
 enum err
@@ -81,7 +103,7 @@ read_members_of(struct ctx *cx, const struct room_access *acc, const int64_t *us
 
 	if ((e = db_query(cx, &r, &read_state_some, P_I64(acc->room), P_I64(ver), P_I64S(users, n))) != M_OK)
 		return e;
-	return write_rows(cx, &r, acc, o);
+	return write_rows(cx, &r, NULL, acc, o);
 }
 
 static enum err
@@ -181,17 +203,19 @@ read_members(struct ctx *cx, const char *room, const char *at, const char *membe
 {
 	enum membership only, but;
 	struct room_access acc;
-	struct rows r;
+	struct rows r, erased;
 	int64_t ver;
 	enum err e;
 
 	if ((e = read_membership(cx, membership, &only)) != M_OK || (e = read_membership(cx, not_membership, &but)) != M_OK ||
-	    (e = open_state(cx, room, &acc)) != M_OK || (e = version_at(cx, &acc, at, &ver)) != M_OK ||
-	    (e = db_query(cx, &r, &read_state_members, P_I64(acc.room), P_I64(ver), P_I64(only), P_I64(but))) != M_OK)
+	    (e = open_state(cx, room, &acc)) != M_OK || (e = version_at(cx, &acc, at, &ver)) != M_OK)
+		return e;
+	erased_queue(cx, &erased);
+	if ((e = db_query(cx, &r, &read_state_members, P_I64(acc.room), P_I64(ver), P_I64(only), P_I64(but))) != M_OK)
 		return e;
 	json_obj(o, NULL);
 	json_arr(o, "chunk");
-	if ((e = write_rows(cx, &r, &acc, o)) != M_OK)
+	if ((e = write_rows(cx, &r, &erased, &acc, o)) != M_OK)
 		return e;
 	json_end(o);
 	json_end(o);
