@@ -22,6 +22,9 @@ STMT(read_up_to_upsert,
 STMT(mentions_read,
     "DELETE FROM mention WHERE ctid = ANY(ARRAY(SELECT ctid FROM mention WHERE usr = $1 AND room = $2 AND room_pos <= $4"
     "	AND ($3 = 0 OR thread IS NOT DISTINCT FROM nullif($3, -1)) ORDER BY room_pos LIMIT 500 FOR UPDATE SKIP LOCKED))");
+STMT(mentions_left,
+    "DELETE FROM mention WHERE ctid = ANY(ARRAY(SELECT ctid FROM mention WHERE usr = $1 AND room = $2 ORDER BY room_pos LIMIT 5000"
+    "	FOR UPDATE SKIP LOCKED))");
 STMT(read_up_to_one, READ_UP_TO_PUT("VALUES ($1, $2, $3, $4)"));
 STMT_WARM(read_up_to_one, "web");
 
@@ -138,6 +141,12 @@ read_up_to_queue(struct ctx *cx, const struct read_up_to *v, size_t n)
 	else if (n > 1)
 		db_queue(cx, NULL, DB_NONE, &read_up_to_upsert, COLUMN(cx, n, v[i].usr), COLUMN(cx, n, v[i].room),
 		    COLUMN(cx, n, v[i].thread), COLUMN(cx, n, v[i].room_pos));
+}
+
+void
+mentions_left_queue(struct ctx *cx, int64_t usr, int64_t room)
+{
+	db_queue(cx, NULL, DB_NONE, &mentions_left, P_I64(usr), P_I64(room));
 }
 
 void

@@ -18,7 +18,7 @@
  * himself (it says that he has read the thread that he sent it to; member events say nothing, servers send
  * them for him), and of his own join. Unthreaded receipts and the join are of all threads. Whoever writes one of those calls
  * read_up_to_queue() in the same transaction. Receipts, joins and now and then a message of one's own take the mentions up to there
- * with them (mentions_read_queue()), so table mention grows with what is unread.
+ * with them (mentions_read_queue()), and leaving takes them all, so table mention grows with what is unread.
  *
  * EVENTS THAT DO NOT COME AT THE ROOM'S END (backfill into a hole, below the first join) count for nothing and must not
  * disturb the sums: push_class 0, members 0, n_a .. n_e those of the next event below in the room's order (0 when there is
@@ -48,6 +48,8 @@ void read_up_to_queue(struct ctx *cx, const struct read_up_to *v, size_t n);
 	" ON CONFLICT (usr, room, thread) DO UPDATE SET room_pos = excluded.room_pos WHERE r.room_pos < excluded.room_pos"
 /* Deletes mentions of the user that this position has left behind, the oldest 500 at most. */
 void mentions_read_queue(struct ctx *cx, const struct read_up_to *v);
+/* The same of one who has left the room, 5,000 of them: when he comes back he has read all up to there. */
+void mentions_left_queue(struct ctx *cx, int64_t usr, int64_t room);
 
 /* ---- readers: users with their rules */
 

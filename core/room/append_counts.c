@@ -95,6 +95,9 @@ mentions_passed(struct append *ap, const struct read_up_to *v, size_t n)
 	for (size_t i = 0; i < n; i++)
 		if (v[i].thread == 0 || v[i].room_pos % MENTIONS_EVERY == 0)
 			mentions_read_queue(ap->cx, &v[i]);
+	for (size_t i = 0; i < ap->nmembers; i++)
+		if (ap->members[i].membership == MEM_LEAVE || ap->members[i].membership == MEM_BAN)
+			mentions_left_queue(ap->cx, ap->members[i].user, ap->room.nid);
 }
 
 void

@@ -1,6 +1,7 @@
 /* core/room/member.c - see member.h. */
 #include "core/room/member.h"
 #include "core/base/id.h"
+#include "core/push/counts.h"
 #include "core/room/append.h"
 #include "core/room/guest.h"
 #include "core/room/restricted.h"
@@ -264,6 +265,7 @@ member_forget(struct ctx *cx, const char *room)
 		return fail(cx, M_FORBIDDEN, "you have not been in this room");
 	if (r.n == 0)
 		return fail(cx, E_BAD_REQUEST, "you are still in this room");
+	mentions_left_queue(cx, cx->user_nid, db_i64(&r, 0));	/* if there were very many when he left */
 	touch_user(cx, cx->user_nid);
 	return M_OK;
 }

@@ -3,6 +3,7 @@
 
 #include "core/live/receipt.h"
 #include "core/push/counts.h"
+#include "core/room/member.h"
 #include "core/room/purge.h"
 #include "core/user/account_data.h"
 #include "core/user/push_rules.h"
@@ -214,6 +215,28 @@ Test(counts, threads_are_read_for_themselves)
 	reads(alice, RECEIPT_READ, last, NULL);			/* an unthreaded one is of all threads */
 	UNREAD(alice, "0/0");
 	check_rooms();
+}
+
+/* Who leaves takes them along, however he goes; the others keep theirs. */
+Test(counts, mentions_of_who_left_leave_no_row)
+{
+	struct ctx *carl = user("carl");
+
+	cr_assert_eq(join(carl, room), M_OK);
+	for (int i = 0; i < 3; i++) {
+		send(alice, "m.room.message", MENTIONS("@bob:localhost"));
+		send(alice, "m.room.message", MENTIONS("@carl:localhost"));
+	}
+	cr_assert_eq(mentions(), 6);
+	cr_assert_eq(leave(bob, room), M_OK);
+	cr_expect_eq(mentions(), 3);
+	OK(alice, TX_RW, member_change(alice, MEMBER_BAN, room, "@carl:localhost", NULL));
+	cr_expect_eq(mentions(), 0);
+	/* Of very many the rest goes with the room. */
+	sql("INSERT INTO mention SELECT %lld, %lld, -g, -g, NULL, 1 FROM generate_series(1, 3) g", (long long)bob->user_nid,
+	    (long long)room_nid(room));
+	OK(bob, TX_RW, member_forget(bob, room));
+	cr_expect_eq(mentions(), 0);
 }
 
 Test(counts, mute_and_mentions_only)
