@@ -9,6 +9,7 @@
 #include "core/db/db.h"
 #include "core/e2ee/one_time.h"
 #include "core/jobs/jobs_impl.h"
+#include "core/push/gateway.h"
 #include "core/user/seen.h"
 
 #define BATCH "1000"
@@ -61,6 +62,10 @@ STMT(cleanup_ratelimit,
 STMT(cleanup_key_used,
     "DELETE FROM key_used WHERE ctid = ANY (ARRAY(SELECT ctid FROM key_used WHERE ts < $1 ORDER BY ts LIMIT " BATCH "))");
 
+/* What was told of a gateway that could not be reached: it is back, or nobody wants to tell it anything any more. */
+STMT(cleanup_gateway,
+    "DELETE FROM push_gateway WHERE ctid = ANY (ARRAY(SELECT ctid FROM push_gateway WHERE due_ts < $1 ORDER BY due_ts LIMIT " BATCH "))");
+
 const struct cleanup cleanup_of_txn = { &cleanup_txn, DAY };
 const struct cleanup cleanup_of_uia = { &cleanup_uia, DAY };
 const struct cleanup cleanup_of_email = { &cleanup_email, DAY };
@@ -73,6 +78,7 @@ const struct cleanup cleanup_of_presence = { &cleanup_presence, DAY };
 const struct cleanup cleanup_of_connection = { &cleanup_connection, SEEN_KEPT_MS };
 const struct cleanup cleanup_of_ratelimit = { &cleanup_ratelimit, DAY };
 const struct cleanup cleanup_of_key_used = { &cleanup_key_used, KEYS_USED_KEPT_MS };
+const struct cleanup cleanup_of_gateway = { &cleanup_gateway, PUSH_GATEWAY_KEPT_MS };
 
 enum err
 cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j)

@@ -11,7 +11,8 @@ struct cleanup {
 	int64_t age;			/* ms */
 };
 extern const struct cleanup cleanup_of_txn, cleanup_of_uia, cleanup_of_nonce, cleanup_of_login_token,
-    cleanup_of_openid_token, cleanup_of_redacted, cleanup_of_typing, cleanup_of_presence, cleanup_of_ratelimit, cleanup_of_key_used, cleanup_of_connection, cleanup_of_email;
+    cleanup_of_openid_token, cleanup_of_redacted, cleanup_of_typing, cleanup_of_presence, cleanup_of_ratelimit, cleanup_of_key_used,
+    cleanup_of_connection, cleanup_of_email, cleanup_of_gateway;
 
 struct job;
 enum err cleanup_run(struct ctx *cx, const struct cleanup *c, struct job *j);

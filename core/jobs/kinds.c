@@ -29,6 +29,7 @@ const struct job_kind job_kinds[] = {
 	{ "typing_cleanup",	NULL,			6 * HOUR,	&cleanup_of_typing },
 	{ "ratelimit_cleanup",	NULL,			6 * HOUR,	&cleanup_of_ratelimit },
 	{ "key_used_cleanup",	NULL,			HOUR,		&cleanup_of_key_used },
+	{ "gateway_cleanup",	NULL,			6 * HOUR,	&cleanup_of_gateway },
 	{ "redacted_erase",	NULL,			6 * HOUR,	&cleanup_of_redacted },
 };
 const size_t njob_kinds = sizeof job_kinds / sizeof *job_kinds;

@@ -11,9 +11,11 @@
 #include "core/db/db.h"
 #include "core/push/counts.h"
 #include "core/push/deliver_impl.h"
+#include "core/push/gateway.h"
 #include "core/push/notification.h"
 
 #define BATCH 32
+#define WALK 100		/* gateways of one look */
 #define WALKS 8			/* of one step, at most: with very many gateways the rest has its turn at the next */
 #define LEASE_MARGIN_MS 15000		/* beyond the call's own time-out */
 #define LOOK_MS 2000			/* leases of the dead are found by then */
@@ -21,24 +23,41 @@
 #define PAUSE_MIN_MS 5000
 #define PAUSE_MAX_MS (3600 * 1000LL)
 
+#define GATEWAYS(from)													\
+	"WITH RECURSIVE w(gateway, n) AS ((SELECT gateway, 1 FROM pusher WHERE due_ts IS NOT NULL AND gateway > " from		\
+	"	ORDER BY gateway LIMIT 1)"											\
+	"	UNION ALL SELECT (SELECT p.gateway FROM pusher p WHERE p.due_ts IS NOT NULL AND p.gateway > w.gateway"		\
+	"		ORDER BY p.gateway LIMIT 1), n + 1 FROM w WHERE w.gateway IS NOT NULL AND n < 100)"
+/* Whether it cannot be reached, and until when it is to be left alone: gateway.h. */
+#define DOWN	" LEFT JOIN LATERAL (SELECT due_ts FROM push_gateway WHERE gateway = w.gateway AND failures > 0 OFFSET 0) g ON true"
 /*
- * From gateway to gateway, beginning behind $6: of each what has been due longest, but no more than PUSH_PER_GATEWAY. So
+ * From gateway to gateway, beginning behind $6: of each what has been due longest, but no more than PUSH_PER_GATEWAY, and of one
+ * that cannot be reached a single pusher, when that is due, with which the gateway is leased, too. So
  * whatever waits for one costs the others nothing, and costs itself a step of the walk. $4: gateways that are full; $5: is
  * there room for those that failed last? Answers the gateway that the walk has come to, NULL: the last; and what was taken.
  * ARRAY: the inner part runs once, whatever the plan.
  */
 STMT(deliver_claim,
-    "WITH RECURSIVE w(gateway, n) AS ((SELECT gateway, 1 FROM pusher WHERE due_ts IS NOT NULL AND gateway > $6 ORDER BY gateway LIMIT 1)"
-    "	UNION ALL SELECT (SELECT p.gateway FROM pusher p WHERE p.due_ts IS NOT NULL AND p.gateway > w.gateway ORDER BY p.gateway LIMIT 1), n + 1"
-    "	FROM w WHERE w.gateway IS NOT NULL AND n < 100),"
-    " q AS MATERIALIZED (SELECT w.gateway, p.nid FROM w CROSS JOIN (VALUES (false), (true)) f(failing)"
+    GATEWAYS("$6") ","
+    " q AS MATERIALIZED (SELECT w.gateway, p.nid, g.due_ts IS NOT NULL AS probe FROM w CROSS JOIN (VALUES (false), (true)) f(failing)" DOWN
     "	CROSS JOIN LATERAL (SELECT nid FROM pusher WHERE gateway = w.gateway AND (failures > 0) = f.failing AND due_ts <= $1"
-    "		AND (lease_ts IS NULL OR lease_ts <= $1) ORDER BY due_ts LIMIT 16 FOR UPDATE SKIP LOCKED) p"
-    "	WHERE w.gateway <> ALL($4) AND (NOT f.failing OR $5) LIMIT $3),"
-    " u AS (UPDATE pusher SET lease_ts = $2 WHERE nid = ANY(ARRAY(SELECT nid FROM q)) RETURNING nid)"
+    "		AND (lease_ts IS NULL OR lease_ts <= $1)"
+    "		AND (g.due_ts IS NULL OR NOT f.failing OR (SELECT true FROM pusher o WHERE o.gateway = w.gateway AND (o.failures > 0) = false"
+    "			AND o.due_ts <= $1 AND (o.lease_ts IS NULL OR o.lease_ts <= $1) LIMIT 1) IS NULL)"
+    "		ORDER BY due_ts LIMIT CASE WHEN g.due_ts IS NULL THEN 16 ELSE 1 END FOR UPDATE SKIP LOCKED) p"
+    "	WHERE w.gateway <> ALL($4) AND (g.due_ts IS NULL OR g.due_ts <= $1) AND (NOT f.failing AND g.due_ts IS NULL OR $5) LIMIT $3),"
+    " d AS (UPDATE push_gateway SET due_ts = $2 WHERE gateway = ANY(ARRAY(SELECT gateway FROM q WHERE probe)) AND failures > 0"
+    "	AND due_ts <= $1 RETURNING gateway),"
+    " u AS (UPDATE pusher SET lease_ts = $2 WHERE nid = ANY(ARRAY(SELECT nid FROM q WHERE NOT probe OR gateway IN (SELECT gateway FROM d)))"
+    "	RETURNING nid)"
     " SELECT CASE WHEN (SELECT count(*) FROM q) = $3 THEN (SELECT max(gateway) FROM q)"
     "	WHEN (SELECT max(n) FROM w) = 100 THEN (SELECT max(gateway) FROM w) END, ARRAY(SELECT nid FROM u)");
-STMT(deliver_next, "SELECT due_ts FROM pusher WHERE due_ts IS NOT NULL AND lease_ts IS NULL ORDER BY due_ts LIMIT 1");
+/* When something is due that can be told then; and how many gateways were looked at. */
+STMT(deliver_next,
+    GATEWAYS("''") " SELECT min(greatest(p.due_ts, g.due_ts)), (SELECT max(n) FROM w)"
+    " FROM w CROSS JOIN (VALUES (false), (true)) f(failing)" DOWN
+    " CROSS JOIN LATERAL (SELECT due_ts FROM pusher WHERE gateway = w.gateway AND (failures > 0) = f.failing AND due_ts IS NOT NULL"
+    "	AND lease_ts IS NULL ORDER BY due_ts LIMIT 1) p");
 STMT(deliver_lazily, "SELECT set_config('synchronous_commit', 'off', true)");	/* lost, it is told twice */
 /* $1, $2, $3: pusher, push, lease; $4: gen as it was read; $5: now; $6: unread. Something that came meanwhile makes it due again. */
 STMT(deliver_told,
@@ -49,15 +68,18 @@ STMT(deliver_told,
     " WHERE nid = $1 AND lease_ts = $3");
 /* $4: now; $5: when to look again at what is there and could not be told (its event went a moment ago; what is behind it waits). */
 STMT(deliver_nothing,
-    "UPDATE pusher p SET lease_ts = NULL, badge = badge AND p.gen <> k.gen, due_ts = CASE WHEN p.gen <> k.gen THEN $4::bigint"
+    "WITH p AS (UPDATE pusher p SET lease_ts = NULL, badge = badge AND p.gen <> k.gen, due_ts = CASE WHEN p.gen <> k.gen THEN $4::bigint"
     "	WHEN EXISTS (SELECT FROM push WHERE pusher = p.nid) THEN $5::bigint END"
-    " FROM unnest($1::bigint[], $2::bigint[]) k(nid, gen) WHERE p.nid = k.nid AND p.lease_ts = $3");
+    " FROM unnest($1::bigint[], $2::bigint[]) k(nid, gen) WHERE p.nid = k.nid AND p.lease_ts = $3 RETURNING gateway)"
+    " UPDATE push_gateway SET due_ts = $4 WHERE gateway = ANY(ARRAY(SELECT gateway FROM p)) AND failures > 0 AND due_ts = $3");
 STMT(deliver_failed,
     "UPDATE pusher SET lease_ts = NULL, failures = failures + 1, failing_ts = coalesce(failing_ts, $3), error = $4, due_ts = $5"
     " WHERE nid = $1 AND lease_ts = $2");
 /* Unless its user has set it anew since. */
 STMT(deliver_rejected, "DELETE FROM pusher WHERE nid = $1 AND updated_ts = $2");
-STMT(deliver_release, "UPDATE pusher SET lease_ts = NULL WHERE nid = ANY($1) AND lease_ts = ANY($2)");
+STMT(deliver_release,
+    "WITH p AS (UPDATE pusher SET lease_ts = NULL WHERE nid = ANY($1) AND lease_ts = ANY($2) RETURNING gateway)"
+    " UPDATE push_gateway SET due_ts = $3 WHERE gateway = ANY(ARRAY(SELECT gateway FROM p)) AND failures > 0 AND due_ts = ANY($2)");
 
 struct delivery {
 	struct ctx *cx;
@@ -74,6 +96,7 @@ struct call {
 	struct delivery *d;
 	struct arena *a;
 	size_t at;		/* in calls */
+	int64_t started_ts;
 	struct tell t;
 };
 
@@ -101,6 +124,13 @@ delivery_running(const struct delivery *d)
 	return d->n;
 }
 
+/* Of those that take no more than their share of the places. */
+static bool
+failing(const struct tell *t)
+{
+	return t->failures > 0 || t->gateway_failures > 0;
+}
+
 /* While its gateway is still full, nothing can begin because of its end. */
 static void
 call_end(struct call *c)
@@ -112,7 +142,7 @@ call_end(struct call *c)
 	d->calls[c->at]->at = c->at;
 	for (size_t i = 0; i < d->n; i++)
 		same += strcmp(d->calls[i]->t.gateway, c->t.gateway) == 0;
-	if (same < PUSH_PER_GATEWAY || c->t.failures > 0 || d->n + BATCH >= PUSH_RUNNING)
+	if (same < PUSH_PER_GATEWAY || failing(&c->t) || d->n + BATCH >= PUSH_RUNNING)
 		d->ended = true;
 	arena_free(c->a);
 }
@@ -150,7 +180,7 @@ write_rejected(struct call *c)
 	c->d->counters->rejected++;
 	log_info(cx, "pusher_rejected", LS("account", t->user), LS("gateway", t->gateway));
 	if (db_exec(cx, &n, &deliver_rejected, P_I64(t->pusher), P_I64(t->updated_ts)) == M_OK && n == 0)
-		(void)db_exec(cx, NULL, &deliver_release, P_I64S(&t->pusher, 1), P_I64S(&t->lease, 1));
+		(void)db_exec(cx, NULL, &deliver_release, P_I64S(&t->pusher, 1), P_I64S(&t->lease, 1), P_I64(clock_ms()));
 }
 
 /* Growing from 5 s to an hour, and a little different for each, lest all come at once when their gateway is back. */
@@ -177,9 +207,12 @@ write_failed(struct call *c, const struct http_answer *ans)
 	const struct tell *t = &c->t;
 	const char *why = ans->fault == HTTP_OK ? arena_printf(c->a, "status %d", ans->status) : http_fault_name(ans->fault);
 	int64_t now = clock_ms();
+	bool first = t->failures == 0;
 
 	c->d->counters->failed++;
-	if (t->failures == 0)	/* of an outage once */
+	if (gateway_silent(ans->fault))
+		(void)gateway_failed(cx, t->gateway, c->started_ts, t->lease, now + pause_ms(t->gateway_failures, 0), &first);
+	if (first)	/* of an outage once */
 		log_warn(cx, "push_failed", LS("account", t->user), LS("gateway", t->gateway), LS("why", why));
 	(void)db_exec(cx, NULL, &deliver_failed, P_I64(t->pusher), P_I64(t->lease), P_I64(now), P_TEXT(why),
 	    P_I64(now + pause_ms(t->failures, ans->retry_after_s)));
@@ -195,6 +228,8 @@ on_answer(void *arg, const struct http_answer *ans)
 
 	if (failpoint("push.answered"))
 		ok = false;
+	if (c->t.gateway_failures > 0 && !gateway_silent(ans->fault))
+		(void)gateway_back(cx, c->t.gateway, c->t.lease);
 	if (ok && push_answer_rejects(c->a, ans->body, ans->body_n, c->t.pushkey))
 		write_rejected(c);
 	else if (ok)
@@ -214,7 +249,7 @@ start(struct delivery *d, const struct tell *t)
 	struct http_request rq = { .method = "POST", .url = t->url, .headers = headers, .timeout_ms = d->cx->conf->push_timeout_ms };
 
 	rq.body = push_notification_body(d->cx->a, &t->what, &rq.body_n);
-	*c = (struct call){ .d = d, .a = a, .at = d->n, .t = *t };
+	*c = (struct call){ .d = d, .a = a, .at = d->n, .started_ts = clock_ms(), .t = *t };
 	c->t.what = (struct push_notification){ 0 };	/* the rest of what it points to ends with the step */
 	c->t.url = NULL;
 	c->t.gateway = arena_strdup(a, t->gateway);
@@ -250,7 +285,7 @@ room_for_failing(const struct delivery *d)
 	size_t n = 0;
 
 	for (size_t i = 0; i < d->n; i++)
-		n += d->calls[i]->t.failures > 0;
+		n += failing(&d->calls[i]->t);
 	return n < PUSH_RUNNING / 4;
 }
 
@@ -308,7 +343,7 @@ take(struct delivery *d, bool *whole)
 	if (failpoint("push.claimed"))
 		return E_UNAVAILABLE;
 	if ((e = tell_load(cx, pushers, took, &v, &n, &dropped)) != M_OK || (e = give_back(cx, v, n, lease)) != M_OK) {
-		(void)db_exec(cx, NULL, &deliver_release, P_I64S(pushers, took), P_I64S(&lease, 1));
+		(void)db_exec(cx, NULL, &deliver_release, P_I64S(pushers, took), P_I64S(&lease, 1), P_I64(clock_ms()));
 		return e;
 	}
 	d->counters->passed_over += (uint64_t)dropped;
@@ -322,12 +357,15 @@ static int64_t
 next_due(struct delivery *d)
 {
 	struct ctx *cx = d->cx;
-	int64_t now = clock_ms(), at = now + LOOK_MS;
+	int64_t now = clock_ms(), at = now + LOOK_MS, due;
 	struct rows r;
 
-	if (db_maybe(cx, &r, &deliver_next) != M_OK || r.n == 0 || db_i64(&r, 0) >= at)
+	if (db_row(cx, &r, &deliver_next) != M_OK)
 		return at;
-	return db_i64(&r, 0) <= now ? now + BUSY_MS : db_i64(&r, 0);
+	due = db_null(&r, 0) ? at : db_i64(&r, 0);
+	if (due <= now || db_i64(&r, 1) == WALK)	/* there may be others behind */
+		due = now + BUSY_MS;
+	return due < at ? due : at;
 }
 
 int64_t
@@ -361,7 +399,7 @@ delivery_free(struct delivery *d)
 		lease[i] = d->calls[i]->t.lease;
 	}
 	if (d->n > 0)
-		(void)db_exec(d->cx, NULL, &deliver_release, P_I64S(nid, d->n), P_I64S(lease, d->n));
+		(void)db_exec(d->cx, NULL, &deliver_release, P_I64S(nid, d->n), P_I64S(lease, d->n), P_I64(clock_ms()));
 	for (size_t i = 0; i < d->n; i++)
 		arena_free(d->calls[i]->a);
 	arena_rewind(d->cx->a, m);

@@ -12,7 +12,7 @@
  * rules silence by now or whose sender he ignores by now (again.h), or of a room that he has left. A gateway that fails is tried again with growing pauses (5 s to 1 hour); when it
  * is back it gets the newest of each room, after PUSH_STALE_MS the newest of all, and what is older than a day is
  * given up; of each kind the newest with a sound or a highlight beside the newest without. The same where very
- * many wait for one pusher.
+ * many wait for one pusher. A gateway that does not answer at all is tried by one of its pushers at a time (gateway.h).
  *
  * THE BADGE is the number of unread notifications (unread_badges()). It goes with every event; and by itself when it fell.
  */

@@ -11,6 +11,7 @@ struct tell {
 	int64_t push;			/* push.nid; 0: the badge alone */
 	int64_t unread;			/* told with it */
 	int failures;
+	int gateway_failures;		/* > 0: the gateway cannot be reached, and this is the probe (gateway.h) */
 	const char *user, *pushkey;	/* esc */
 	const char *gateway, *url;
 	bool worth;			/* else there is nothing to tell */

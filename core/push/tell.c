@@ -16,7 +16,9 @@
  * $2: what came before is given up; $3: of gateways that fail since before, only the newest of all is kept; $4: too many.
  */
 STMT(tell_drop,
-    "WITH w AS MATERIALIZED (SELECT q.pusher, q.nid, q.room, q.highlight OR q.sound IS NOT NULL AS loud, p.failures, p.failing_ts,"
+    "WITH w AS MATERIALIZED (SELECT q.pusher, q.nid, q.room, q.highlight OR q.sound IS NOT NULL AS loud,"
+    "	p.failures > 0 OR coalesce(g.failures > 0 OR q.ts < g.due_ts, false) AS missed,"
+    "	least(p.failing_ts, CASE WHEN g.failures > 0 OR q.ts < g.due_ts THEN g.failing_ts END) AS failing_ts,"
     "	q.ts < $2 OR e.redacted_by IS NOT NULL OR NOT coalesce(CASE WHEN q.event = 0 THEN m.membership = 1 AND m.oob"
     "		ELSE e.type IS NOT NULL AND (m.membership = 2 OR m.membership = 1 AND e.type = 2 AND e.state_key = p.usr) END, false)"
     "	OR EXISTS (SELECT FROM read_up_to u WHERE u.usr = p.usr AND u.room = q.room AND u.thread IN (0, coalesce(e.thread, -1))"
@@ -25,16 +27,18 @@ STMT(tell_drop,
     "	FROM push q CROSS JOIN LATERAL (SELECT * FROM pusher WHERE nid = q.pusher OFFSET 0) p"
     "	LEFT JOIN LATERAL (SELECT type, state_key, redacted_by, room_pos, thread FROM event WHERE nid = q.event OFFSET 0) e ON true"
     "	LEFT JOIN LATERAL (SELECT membership, oob_pdu IS NOT NULL AS oob FROM local_member WHERE usr = p.usr AND room = q.room OFFSET 0) m ON true"
+    "	LEFT JOIN LATERAL (SELECT * FROM push_gateway WHERE gateway = p.gateway OFFSET 0) g ON true"
     "	WHERE q.pusher = ANY($1)),"
     " v AS (SELECT *, count(*) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher) AS waiting,"
     "	max(nid) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher, room, loud) AS newest_here,"
     "	max(nid) FILTER (WHERE NOT dead) OVER (PARTITION BY pusher, loud) AS newest FROM w)"
     " DELETE FROM push d USING v WHERE d.pusher = v.pusher AND d.nid = v.nid AND (v.dead"
-    "	OR v.failures > 0 AND v.failing_ts < $3 AND v.nid < v.newest"
-    "	OR (v.failures > 0 OR v.waiting > $4) AND v.nid < v.newest_here)");
+    "	OR v.missed AND v.failing_ts < $3 AND v.nid < v.newest"
+    "	OR (v.missed OR v.waiting > $4) AND v.nid < v.newest_here)");
 STMT(tell_pushers,
     "SELECT p.nid, p.usr, (SELECT body FROM name WHERE nid = p.usr), p.app_id, p.pushkey, p.updated_ts, p.data, p.gateway, p.gen,"
-    "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound, q.room"
+    "	p.badge AND NOT a.locked, p.unread, p.failures, p.lease_ts, coalesce(p.failing_ts < $2, false), q.nid, q.event, q.highlight, q.sound, q.room,"
+    "	(SELECT failures FROM push_gateway WHERE gateway = p.gateway AND due_ts = p.lease_ts)"
     " FROM unnest($1::bigint[]) k(nid) JOIN pusher p ON p.nid = k.nid JOIN account a ON a.usr = p.usr"
     " LEFT JOIN LATERAL (SELECT * FROM push WHERE pusher = p.nid ORDER BY nid LIMIT 1) q ON true");
 
@@ -72,7 +76,7 @@ load_pushers(struct ctx *cx, const int64_t *pushers, size_t n, struct tell *v, s
 		json_parse(cx->a, db_text(&r, 6), strlen(db_text(&r, 6)), &data);
 		*v = (struct tell){ .pusher = db_i64(&r, 0), .user = db_text(&r, 2), .pushkey = db_text(&r, 4),
 			.updated_ts = db_i64(&r, 5), .gateway = db_text(&r, 7), .gen = db_i64(&r, 8), .failures = (int)db_i64(&r, 11),
-			.lease = db_i64(&r, 12), .push = db_i64(&r, 14), .url = json_get_str(data, "url") };
+			.lease = db_i64(&r, 12), .push = db_i64(&r, 14), .gateway_failures = (int)db_i64(&r, 19), .url = json_get_str(data, "url") };
 		v->what = (struct push_notification){ .app_id = db_text(&r, 3), .pushkey = v->pushkey, .pushkey_ts = v->updated_ts,
 			.data = data, .highlight = db_bool(&r, 16), .sound = db_text(&r, 17) };
 		/* A badge that could not be told for a day is given up like an event. */

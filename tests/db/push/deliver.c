@@ -204,6 +204,7 @@ Test(push_deliver, failures_push_the_next_try_back)
 		cr_assert_leq(pause, 4600 * 1000LL);
 		last = pause;
 		sql("UPDATE pusher SET due_ts = 1");
+		sql("UPDATE push_gateway SET due_ts = 1");
 	}
 	cr_assert_eq(x->n.failed, 14);
 	cr_assert_str_eq(sql("SELECT error FROM pusher"), "no_connection");
