@@ -23,6 +23,7 @@ enum err {
 struct conf;
 struct db;
 struct known_rooms;
+struct known_sessions;
 struct signing_key;
 
 /* What a transaction changed, as room (negative: touch_room_soon) and user nids; see core/sync/wake.h. */
@@ -37,6 +38,7 @@ struct ctx {
 	const struct conf *conf;
 	const struct signing_key *key;	/* the server's ed25519 key */
 	struct known_rooms *known;	/* the process's memory of rooms (core/room/known.h), or NULL */
+	struct known_sessions *sessions;	/* and of access tokens (core/user/session.h), or NULL */
 	int64_t now;			/* ms since 1970, at the start of the request */
 	int attempt;			/* how often this transaction was begun anew (E_RETRY); 0 at first */
 

@@ -26,6 +26,7 @@
 #include "core/db/server_key.h"
 #include "core/room/known.h"
 #include "core/sync/wake.h"
+#include "core/user/session.h"
 #include "fcgi/metrics.h"
 #include "fcgi/routes.h"
 #include "fcgi/worker.h"
@@ -52,7 +53,7 @@ struct loop {
 struct ctx
 worker_ctx(struct worker *w)
 {
-	struct ctx cx = { .a = w->a, .db = w->db, .conf = w->env->conf, .known = w->known, .now = clock_ms() };
+	struct ctx cx = { .a = w->a, .db = w->db, .conf = w->env->conf, .known = w->known, .sessions = w->sessions, .now = clock_ms() };
 
 	if (!w->key && server_key_load(&cx, &w->key) != M_OK)
 		w->key = NULL;
@@ -268,7 +269,7 @@ loop_init(struct loop *l, const struct env *env)
 	memset(l, 0, sizeof(*l));
 	for (int i = 0; i < PENDING_MAX; i++)
 		l->pending[i].fd = -1;
-	l->w = (struct worker){ .env = env, .a = arena_new(), .db = db_open(env->conf->database_url), .known = known_new() };
+	l->w = (struct worker){ .env = env, .a = arena_new(), .db = db_open(env->conf->database_url), .known = known_new(), .sessions = sessions_new() };
 	l->listener = env->fd[strcmp(env->role, "sync") == 0 ? FD_SYNC : strcmp(env->role, "login") == 0 ? FD_LOGIN : FD_WEB];
 	l->back = strcmp(env->role, "sync") == 0 ? env->fd[FD_BACK_R] : -1;
 	/* Blocked always (a read of libfcgi must not end by EINTR), taken between requests. */
@@ -328,5 +329,6 @@ worker_main(const struct env *env)
 	}
 	db_close(l.w.db);
 	known_free(l.w.known);
+	sessions_free(l.w.sessions);
 	return 0;
 }

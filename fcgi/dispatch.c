@@ -103,7 +103,11 @@ authenticate(struct req *r, const char *authorization)
 		return e;
 	if (!r->token || *r->token == '\0')
 		return who == MAYBE_USER ? M_OK : fail(&r->cx, M_MISSING_TOKEN, "an access token is needed");
-	e = session_find(&r->cx, r->token);
+	/* What a transaction has for its own may turn out wrong; so may who asks, for that long (E_RETRY then, and he is looked up). */
+	if (r->route->tx != TX_NONE && r->cx.attempt == 0 && session_assume(&r->cx, r->token))
+		e = M_OK;
+	else
+		e = session_find(&r->cx, r->token);
 	if (e == M_USER_LOCKED && who == LOCKED_USER) {
 		r->cx.err_text = r->cx.err_extra = NULL;
 		return M_OK;
@@ -206,12 +210,12 @@ prepare(struct req *r, const struct raw_request *in)
 	return M_OK;
 }
 
-/* One run of the handler, in a transaction of its own. BEGIN travels with the look-up of the token. */
+/* One run of the handler, in a transaction of its own. BEGIN travels with the look-up of the token; that, where it is remembered, with the handler's first trip. */
 static enum err
 attempt(struct req *r, const char *authorization, const char *body_fault_text)
 {
 	struct ctx *cx = &r->cx;
-	enum err e;
+	enum err e, guarded;
 
 	if (r->route->tx != TX_NONE)
 		db_begin(cx, r->route->tx);
@@ -231,6 +235,8 @@ attempt(struct req *r, const char *authorization, const char *body_fault_text)
 			return e;
 		/* The writes travel with COMMIT: what is wrong with them is told here. Of two with one transaction id the second looks again. */
 		e = committed == E_CONFLICT && strcmp(db_constraint(cx), "txn_pkey") == 0 ? E_RETRY : committed;
+	} else if (r->route->tx != TX_NONE && (guarded = db_guarded(cx)) != M_OK) {
+		e = guarded;	/* he was refused as somebody who he is no more */
 	}
 	db_rollback(cx);
 	return e;

@@ -19,6 +19,7 @@ struct worker {
 	struct arena *a;		/* rewound after every request */
 	struct db *db;
 	struct known_rooms *known;
+	struct known_sessions *sessions;
 	struct signing_key *key;	/* loaded when the database first answers */
 };
 

@@ -96,6 +96,17 @@ send_queue(struct db *db)
 	return db_sync(db);
 }
 
+/* What was asked by db_guard() has been answered: before any other fault, for it came first. */
+static void
+judge_guard(struct db *db)
+{
+	if (db->guard != GUARD_ASKED || db->guard_rows.res == NULL)
+		return;
+	db->guard = db->guard_rows.n > 0 ? GUARD_NONE : GUARD_BROKEN;
+	if (db->guard == GUARD_BROKEN)
+		db->fault = E_RETRY;
+}
+
 enum err
 db_run(struct ctx *cx)
 {
@@ -116,6 +127,8 @@ db_run(struct ctx *cx)
 			db_lost(db, NULL);
 			/* What the server said before it went (57P01) tells no more than this. */
 			db->fault = E_UNAVAILABLE;
+		} else {
+			judge_guard(db);
 		}
 		db->stats.us += clock_mono_us() - t0;
 	} else {
@@ -127,6 +140,34 @@ db_run(struct ctx *cx)
 		db->tx_fault = db->fault;
 	db->cx = NULL;
 	return db->fault;
+}
+
+/* ---- a guard */
+
+void
+db_guard_(struct ctx *cx, const struct stmt *st, ...)
+{
+	struct db *db = cx->db;
+	va_list ap;
+
+	assert(db->tx != TX_NONE && !db->begun && db->queue.n == 0);
+	db->guard = GUARD_ASKED;
+	va_start(ap, st);
+	queue_va(cx, &db->guard_rows, DB_ANY, st, ap);
+	va_end(ap);
+}
+
+enum err
+db_guarded(struct ctx *cx)
+{
+	struct db *db = cx->db;
+
+	if (db->guard != GUARD_ASKED)
+		return db->guard == GUARD_BROKEN ? E_RETRY : M_OK;
+	if (db->tx_fault != M_OK)
+		return db->tx_fault;
+	db->queue.n = 1;	/* it alone: what else is queued is of no use any more */
+	return db_run(cx);
 }
 
 /* ---- side by side */
@@ -150,6 +191,12 @@ db_start(struct ctx *cx)
 	struct db *db = cx->db;
 
 	assert(db->tx != TX_NONE);
+	if (db->guard == GUARD_ASKED) {
+		enum err e = db_run(cx);
+
+		if (db->tx_fault == M_OK)
+			db->tx_fault = e;
+	}
 	if (db->tx_fault == M_OK && db->queue.n > 0) {
 		db->cx = cx;
 		db->fault = M_OK;

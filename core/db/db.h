@@ -25,6 +25,12 @@
  * Inside a transaction only. db_run() in between waits for all that is under way. Who gives up calls db_disown() (the end of the
  * transaction does) before the arenas go in which results were to live.
  *
+ * A GUARD. Something that a transaction rests on and that was so a moment ago need not be waited for before its first statement:
+ *	db_begin(cx, TX_RW);
+ *	db_guard(cx, &session_check, ...);	(travels with whatever is run first)
+ * Gives it no row, then it is not so: that db_run() fails with E_RETRY, and only db_rollback() is allowed. COMMIT never leaves before the
+ * answer is known. Whoever ends such a transaction because of another fault asks db_guarded() first: what was found may not hold.
+ *
  * ERRORS. 40001, 40P01: E_RETRY. Lock or statement time-out, connection lost,
  * too many connections: E_UNAVAILABLE. 23505, 23P01: E_CONFLICT (db_constraint() names it).
  * Anything else is ours: logged with statement name and SQLSTATE (never
@@ -103,6 +109,11 @@ void db_queue_(struct ctx *cx, struct rows *r, enum db_expect x, const struct st
 #define db_queue(cx, r, x, ...)	db_queue_(cx, r, x, __VA_ARGS__, P_END)
 /* Sends what is queued, waits, fills every struct rows. The first fault in order of the queue, or M_OK. */
 enum err db_run(struct ctx *cx);
+
+/* A GUARD, above: once, right after db_begin(). db_guarded(): M_OK, E_RETRY or what went wrong; a round trip if it was not asked yet. */
+void db_guard_(struct ctx *cx, const struct stmt *st, ...);
+#define db_guard(cx, ...)	db_guard_(cx, __VA_ARGS__, P_END)
+enum err db_guarded(struct ctx *cx);
 
 /* SIDE BY SIDE, above. A fault of what was started is the transaction's: whoever awaits next gets it. */
 uint64_t db_start(struct ctx *cx);

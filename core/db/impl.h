@@ -77,6 +77,8 @@ struct db {
 	enum tx_mode tx;
 	bool begun;		/* BEGIN has been sent */
 	enum err tx_fault;	/* after it only db_rollback() is of use */
+	enum { GUARD_NONE, GUARD_ASKED /* no answer yet */, GUARD_BROKEN } guard;
+	struct rows guard_rows;
 
 	struct ctx *cx;		/* of the call in hand, for the log */
 	enum err fault;		/* the first of the batch */

@@ -30,6 +30,7 @@ db_begin(struct ctx *cx, enum tx_mode mode)
 	db->tx = mode;
 	db->begun = false;
 	db->tx_fault = M_OK;
+	db->guard = GUARD_NONE;
 }
 
 bool
@@ -43,6 +44,7 @@ over(struct db *db)
 {
 	db->tx = TX_NONE;
 	db->begun = false;
+	db->guard = GUARD_NONE;
 	db->tx_fault = M_OK;
 }
 
@@ -84,6 +86,8 @@ db_commit(struct ctx *cx)
 	/* COMMIT does not look at row counts: whoever needs a row must have run its statement before. */
 	for (i = 0; i < db->queue.n; i++)
 		assert(db->queue.v[i].expect != DB_ONE);
+	if (db->guard == GUARD_ASKED && (e = db_run(cx)) != M_OK)
+		return e;
 	db_queue(cx, NULL, DB_NONE, &tx_commit);
 	if ((e = db_run(cx)) != M_OK)
 		return e;

@@ -12,7 +12,7 @@
  *		return e;			(authorize, build, sign: no SQL)
  *	append_close(&ap);			(queues all writes: they travel with COMMIT)
  *
- * So a send is: the access token, this, COMMIT: three round trips.
+ * So a send is: this, COMMIT: two round trips, and one before them for an access token that is not remembered (core/user/session.h).
  *
  * The room's row is locked FOR NO KEY UPDATE, and what is read under the lock is
  * read by later statements: one statement that waits for a lock goes on

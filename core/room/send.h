@@ -1,7 +1,7 @@
 /*
  * core/room/send.h - what members say: messages, redactions, state (Client-Server API, "Sending events to a room").
  *
- * All in TX_RW; three round trips with the access token and COMMIT. The same
+ * All in TX_RW; two round trips with COMMIT. The same
  * transaction id (struct txn) gives the same event id, also when two workers have it
  * at the same moment: a message's is looked up when COMMIT finds it used (then the dispatcher runs the request again, ctx.attempt), or
  * when the message is refused; a redaction's under the room's lock.

@@ -20,6 +20,17 @@
  */
 enum err session_find(struct ctx *cx, const char *token);
 
+/*
+ * The same without a round trip, in a transaction just begun: fills cx as it was when this process last found this token, and asks with the
+ * transaction's first statement whether it still is (db_guard(): E_RETRY when it is not, when anything about the account is another than
+ * it was, too). False: not remembered; nothing is done. A revoked token so stops at once, in every process. Two generations of
+ * SESSIONS_MAX, one memory per worker (ctx.sessions); tokens that have yet to be used for the first time, and those of locked accounts, are not in it.
+ */
+#define SESSIONS_MAX 4096
+struct known_sessions *sessions_new(void);
+void sessions_free(struct known_sessions *m);
+bool session_assume(struct ctx *cx, const char *token);
+
 /* How the device shall be that somebody logs in on. All esc. */
 struct session_wish {
 	const char *device_id;	/* NULL: a new random one */

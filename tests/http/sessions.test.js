@@ -212,3 +212,46 @@ describe("OpenID", () => {
 		await anyone.fails(401, "M_UNKNOWN_TOKEN", "GET", `${userinfo}?access_token=${t.access_token}`);
 	});
 });
+
+// Workers remember tokens: what they remember must not outlive what is so, in none of them.
+describe("tokens that every worker knows", () => {
+	const TIMES = 16;
+	const sends = (who, room, text) => Promise.all(Array.from({ length: TIMES }, () =>
+		who.request("PUT", `${V3}/rooms/${enc(room)}/send/m.room.message/${unique()}`, { body: { msgtype: "m.text", body: text } })));
+	const begin = async () => {
+		const alice = await register(server);
+		const { room_id } = await alice.ok("POST", `${V3}/createRoom`, {});
+		for (const r of await sends(alice, room_id, "known")) assert.equal(r.status, 200);
+		return { alice, room_id };
+	};
+	const none = async (alice, room, text) => {
+		const again = await login(server, alice.name, alice.password);
+		const { chunk } = await again.ok("GET", `${V3}/rooms/${enc(room)}/messages?dir=b&limit=100`);
+		assert.equal(chunk.filter((e) => e.content.body === "known").length, TIMES);
+		assert.equal(chunk.filter((e) => e.content.body === text).length, 0);
+	};
+
+	test("logged out: at once, whatever is asked", async () => {
+		const { alice, room_id } = await begin();
+		await alice.ok("POST", `${V3}/logout`, {});
+		for (const r of await sends(alice, room_id, "late")) {
+			assert.equal(r.status, 401);
+			assert.equal(r.body.errcode, "M_UNKNOWN_TOKEN");
+		}
+		// Also where the request would be refused for something else.
+		await alice.fails(401, "M_UNKNOWN_TOKEN", "PUT", `${V3}/rooms/!nowhere:x/send/m.room.message/1`, { body: "x" });
+		await alice.fails(401, "M_UNKNOWN_TOKEN", "PUT", `${V3}/rooms/${enc(room_id)}/send/m.room.redaction/1`, {});
+		await none(alice, room_id, "late");
+	});
+
+	test("locked and suspended by hand: at once, and again welcome at once", async () => {
+		const { alice, room_id } = await begin();
+		server.sql(`UPDATE hearth.account SET locked = true WHERE localpart = '${alice.name}'`);
+		for (const r of await sends(alice, room_id, "late")) assert.equal(r.body.errcode, "M_USER_LOCKED");
+		server.sql(`UPDATE hearth.account SET locked = false, suspended = true WHERE localpart = '${alice.name}'`);
+		for (const r of await sends(alice, room_id, "late")) assert.equal(r.body.errcode, "M_USER_SUSPENDED");
+		server.sql(`UPDATE hearth.account SET suspended = false WHERE localpart = '${alice.name}'`);
+		await none(alice, room_id, "late");
+		for (const r of await sends(alice, room_id, "late")) assert.equal(r.status, 200);
+	});
+});

@@ -624,3 +624,104 @@ Test(db, what_is_under_way_at_the_end_goes_nowhere, .init = setup)
 	OK(db_row(cx, &after, &t_series, P_I64(1)));
 	cr_assert_eq(after.n, 1);
 }
+
+/* ---- a guard */
+
+STMT(t_guard, "SELECT 1 FROM profile WHERE usr = 0 AND key = 'guard' AND value = $1");
+
+static void
+guarded_by(const char *value)
+{
+	db_begin(cx, TX_RW);
+	db_guard(cx, &t_guard, P_TEXT(value));
+}
+
+Test(db, a_guard_travels_with_the_first_statement, .init = setup)
+{
+	struct rows r;
+
+	OK(db_exec(cx, NULL, &t_insert, P_TEXT("guard"), P_TEXT("1")));
+	db_stats_reset(cx->db);
+	guarded_by("1");
+	OK(db_row(cx, &r, &t_select, P_TEXT("guard")));
+	cr_assert_eq(db_stats(cx->db).trips, 1);
+	OK(db_guarded(cx));
+	db_queue(cx, NULL, DB_NONE, &t_insert, P_TEXT("a"), P_TEXT("1"));
+	OK(db_commit(cx));
+	cr_assert_eq(db_stats(cx->db).trips, 2);
+	cr_assert_str_eq(value_of("a"), "1");
+
+	guarded_by("2");
+	cr_assert_eq(db_row(cx, &r, &t_select, P_TEXT("guard")), E_RETRY);
+	cr_assert_eq(db_guarded(cx), E_RETRY);
+	cr_assert_eq(db_exec(cx, NULL, &t_insert, P_TEXT("b"), P_TEXT("1")), E_RETRY);
+	cr_assert_eq(db_commit(cx), E_RETRY);
+	db_rollback(cx);
+	cr_assert_str_eq(value_of("b"), "");
+}
+
+/* What was only queued is not committed before the answer is known. */
+Test(db, commit_waits_for_the_guard, .init = setup)
+{
+	OK(db_exec(cx, NULL, &t_insert, P_TEXT("guard"), P_TEXT("1")));
+	guarded_by("2");
+	db_queue(cx, NULL, DB_NONE, &t_insert, P_TEXT("a"), P_TEXT("1"));
+	cr_assert_eq(db_commit(cx), E_RETRY);
+	db_rollback(cx);
+	cr_assert_str_eq(value_of("a"), "");
+
+	guarded_by("1");
+	db_queue(cx, NULL, DB_NONE, &t_insert, P_TEXT("a"), P_TEXT("1"));
+	OK(db_commit(cx));
+	cr_assert_str_eq(value_of("a"), "1");
+
+	db_begin(cx, TX_RO);
+	db_guard(cx, &t_guard, P_TEXT("2"));
+	cr_assert_eq(db_commit(cx), E_RETRY);
+	db_rollback(cx);
+}
+
+/* The guard's verdict counts before that of what came after it; and where it holds, theirs is what it was. */
+Test(db, a_guard_and_other_faults, .init = setup)
+{
+	struct rows r;
+
+	OK(db_exec(cx, NULL, &t_insert, P_TEXT("guard"), P_TEXT("1")));
+	guarded_by("2");
+	cr_assert_eq(db_exec(cx, NULL, &t_insert, P_TEXT("guard"), P_TEXT("1")), E_RETRY);
+	db_rollback(cx);
+	guarded_by("2");
+	cr_assert_eq(db_row(cx, &r, &t_select, P_TEXT("nothing")), E_RETRY);
+	db_rollback(cx);
+	guarded_by("1");
+	cr_assert_eq(db_exec(cx, NULL, &t_insert, P_TEXT("guard"), P_TEXT("1")), E_CONFLICT);
+	OK(db_guarded(cx));
+	db_rollback(cx);
+	guarded_by("1");
+	cr_assert_eq(db_row(cx, &r, &t_select, P_TEXT("nothing")), M_NOT_FOUND);
+	OK(db_guarded(cx));
+	db_rollback(cx);
+
+	/* Nothing was run: it is asked alone, and what was queued is not carried out. */
+	guarded_by("2");
+	db_queue(cx, NULL, DB_NONE, &t_divide, P_I64(0));
+	cr_assert_eq(db_guarded(cx), E_RETRY);
+	db_rollback(cx);
+	guarded_by("1");
+	db_queue(cx, NULL, DB_NONE, &t_divide, P_I64(0));
+	OK(db_guarded(cx));
+	db_rollback(cx);
+
+	/* Side by side it is waited for. */
+	db_begin(cx, TX_RO);
+	db_guard(cx, &t_guard, P_TEXT("2"));
+	db_queue(cx, &r, DB_ANY, &t_select, P_TEXT("guard"));
+	cr_assert_eq(db_await(cx, db_start(cx)), E_RETRY);
+	db_rollback(cx);
+	db_begin(cx, TX_RO);
+	db_guard(cx, &t_guard, P_TEXT("1"));
+	db_queue(cx, &r, DB_ANY, &t_select, P_TEXT("guard"));
+	OK(db_await(cx, db_start(cx)));
+	cr_assert(db_next(&r));
+	OK(db_commit(cx));
+}

@@ -135,6 +135,97 @@ Test(login, tokens_that_no_longer_count)
 	cr_assert_eq(whose(s.token), M_UNKNOWN_TOKEN);
 }
 
+/* As a request does it that has a transaction of its own. M_OK: who asks is who he was. */
+static enum err
+assumed(struct ctx *c, const char *token)
+{
+	enum err e;
+
+	session_next(c);
+	c->user = c->device_id = NULL;
+	db_begin(c, TX_RW);
+	if (!session_assume(c, token)) {
+		db_rollback(c);
+		return M_NOT_FOUND;
+	}
+	cr_expect_str_eq(c->user, "@alice:localhost");
+	cr_expect_str_eq(c->device_id, "D");
+	cr_expect_eq(c->user_nid, alice.nid);
+	e = db_guarded(c);
+	db_rollback(c);
+	return e;
+}
+
+Test(login, a_token_that_is_remembered)
+{
+	static const char *const changes[][2] = {
+		{ "UPDATE account SET locked = true", "UPDATE account SET locked = false" },
+		{ "UPDATE account SET suspended = true", "UPDATE account SET suspended = false" },
+		{ "UPDATE account SET admin = true", "UPDATE account SET admin = false" },
+		{ "UPDATE account SET kind = 'guest'", "UPDATE account SET kind = 'user'" },
+		{ "UPDATE account SET deactivated_ts = 1", "UPDATE account SET deactivated_ts = NULL" },
+		{ "UPDATE access_token SET expires_ts = 1", "UPDATE access_token SET expires_ts = 4000000000000" },
+	};
+	struct ctx *c = session();
+	struct session s, again;
+
+	c->sessions = sessions_new();
+	cr_assert_eq(login_as(cx, "alice", "pw", "D", &s), M_OK);
+	cr_assert_eq(assumed(c, s.token), M_NOT_FOUND);
+	cr_assert_eq(session_find(c, s.token), M_OK);
+	cr_assert_eq(assumed(c, s.token), M_OK);
+	for (size_t i = 0; i < sizeof changes / sizeof *changes; i++) {
+		sql("%s", changes[i][0]);
+		cr_expect_eq(assumed(c, s.token), E_RETRY, "%s", changes[i][0]);
+		sql("%s", changes[i][1]);
+		cr_expect_eq(assumed(c, s.token), M_OK, "%s", changes[i][1]);
+	}
+	sql("UPDATE account SET admin = true");
+	cr_assert_eq(session_find(c, s.token), M_OK);
+	cr_assert_eq(assumed(c, s.token), M_OK);
+	cr_assert(c->admin && c->unlimited && !c->guest);
+
+	/* Refused once, it is no longer remembered. */
+	sql("UPDATE account SET locked = true");
+	cr_assert_eq(session_find(c, s.token), M_USER_LOCKED);
+	cr_assert_eq(assumed(c, s.token), M_NOT_FOUND);
+	sql("UPDATE account SET locked = false");
+	cr_assert_eq(session_find(c, s.token), M_OK);
+	cr_assert_eq(login_as(cx, "alice", "pw", "D", &again), M_OK);	/* ends the first token */
+	cr_assert_eq(assumed(c, s.token), E_RETRY);
+	cr_assert_eq(session_find(c, s.token), M_UNKNOWN_TOKEN);
+	cr_assert_eq(assumed(c, s.token), M_NOT_FOUND);
+	sessions_free(c->sessions);
+	session_end(c);
+}
+
+/* Old ones go; however many there are, what is remembered is the right one's. */
+Test(login, many_tokens_that_are_remembered)
+{
+	struct ctx *c = session();
+	struct session s;
+
+	c->sessions = sessions_new();
+	cr_assert_eq(login_as(cx, "alice", "pw", "D", &s), M_OK);
+	cr_assert_eq(session_find(c, s.token), M_OK);
+	sql("INSERT INTO device (usr, device_id, created_ts) SELECT usr, 'D' || g, 0 FROM account, generate_series(1, %d) g", 2 * SESSIONS_MAX);
+	sql("INSERT INTO access_token (hash, device, usr, created_ts) SELECT sha256(convert_to(device_id, 'UTF8')), nid, usr, 0 FROM device WHERE device_id <> 'D'");
+	for (int i = 1; i <= 2 * SESSIONS_MAX; i++) {
+		cr_assert_eq(session_find(c, arena_printf(c->a, "D%d", i)), M_OK);
+		if (i % 100 == 0)
+			session_next(c);
+	}
+	cr_assert_eq(assumed(c, s.token), M_NOT_FOUND);
+	session_next(c);
+	db_begin(c, TX_RW);
+	cr_assert(session_assume(c, arena_printf(c->a, "D%d", SESSIONS_MAX + 1)));
+	cr_assert_str_eq(c->device_id, arena_printf(c->a, "D%d", SESSIONS_MAX + 1));
+	cr_assert_eq(db_guarded(c), M_OK);
+	db_rollback(c);
+	sessions_free(c->sessions);
+	session_end(c);
+}
+
 Test(login, logout_touches_the_user)
 {
 	struct session one, two;
