@@ -4,20 +4,23 @@
 #include "core/room/read.h"
 #include "core/room/read_impl.h"
 
-/* State at a version of line 0. OFFSET 0 keeps the planner from joining all of table event. */
-#define AT_VERSION "FROM state_of_room($1, $2) s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e"
-STMT(read_state_all, "SELECT " ROOM_EVENT_COLS_BARE("false", "true") " " AT_VERSION " WHERE s.type <> 2 OR NOT $3 ORDER BY s.since");
-STMT(read_state_members,
-    "SELECT " ROOM_EVENT_COLS_BARE("false", "true") " " AT_VERSION " WHERE s.type = 2 AND ($3 = 0 AND $4 = 0 OR s.membership = $3"
-    " OR $4 <> 0 AND s.membership <> $4) ORDER BY s.since");
+/*
+ * State at a version of line 0. OFFSET 0 keeps the planner from joining all of table event. Put into order before the events are
+ * fetched: sorting those would go to disk where they are many.
+ */
+#define EVENT_OF " CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e"
+#define COLS ROOM_EVENT_COLS_BARE("false", "true")
+#define AT_VERSION(which) "SELECT " COLS " FROM (SELECT event FROM state_of_room($1, $2) WHERE " which " ORDER BY since OFFSET 0) s" EVENT_OF
+STMT(read_state_all, AT_VERSION("type <> 2 OR NOT $3"));
+STMT(read_state_members, AT_VERSION("type = 2 AND ($3 = 0 AND $4 = 0 OR membership = $3 OR $4 <> 0 AND membership <> $4)"));
 STMT(read_state_some,
-    "SELECT " ROOM_EVENT_COLS " FROM unnest($3::bigint[]) u(usr)"
+    "SELECT " COLS " FROM unnest($3::bigint[]) u(usr)"
     " CROSS JOIN LATERAL (SELECT event FROM state WHERE room = $1 AND line = 0 AND type = 2 AND key = u.usr AND since <= $2"
-    "	ORDER BY since DESC LIMIT 1) s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e");
+    "	ORDER BY since DESC LIMIT 1) s" EVENT_OF);
 STMT(read_state_one,
     "SELECT " ROOM_EVENT_COLS " FROM (SELECT event FROM state WHERE room = $1 AND line = 0"
     "	AND type = (SELECT nid FROM name WHERE body = $3) AND key = (SELECT nid FROM name WHERE body = $4) AND since <= $2"
-    "	ORDER BY since DESC LIMIT 1) s CROSS JOIN LATERAL (SELECT * FROM event WHERE nid = s.event OFFSET 0) e");
+    "	ORDER BY since DESC LIMIT 1) s" EVENT_OF);
 STMT(read_joined,
     "SELECT n.body, e.content, e.flags FROM current_state s CROSS JOIN LATERAL (SELECT content, flags FROM event WHERE nid = s.event OFFSET 0) e"
     " JOIN name n ON n.nid = s.key"
@@ -46,37 +49,26 @@ hide_erased(struct ctx *cx, const struct room_access *acc, struct room_event *ev
 	return M_OK;
 }
 
-/* What the rows leave out: who the senders are, which the process mostly knows, and who of them wished to be forgotten. */
+/* Runs what is queued and writes the events that it finds. r: their rows. */
 static enum err
-complete(struct ctx *cx, struct room_event *ev, size_t n, bool any_erased)
+write_rows(struct ctx *cx, struct rows *r, const struct room_access *acc, struct json_out *o)
 {
-	int64_t *senders = arena_alloc(cx->a, (n + 1) * sizeof *senders);
-	const char **names = arena_calloc(cx->a, n + 1, sizeof *names);
-	struct room_event **v = arena_alloc(cx->a, (n + 1) * sizeof *v);
-	enum err e;
-
-	for (size_t i = 0; i < n; i++) {
-		senders[i] = ev[i].sender_nid;
-		v[i] = &ev[i];
-	}
-	if ((e = name_texts(cx, senders, n, names)) != M_OK)
-		return e;
-	for (size_t i = 0; i < n; i++)
-		room_event_name(&ev[i], names[i]);
-	return any_erased ? erased_mark(cx, v, n) : M_OK;
-}
-
-/* Of a statement with ROOM_EVENT_COLS_BARE, with that of erased_queue() beside it, or of one with ROOM_EVENT_COLS. */
-static enum err
-write_rows(struct ctx *cx, struct rows *r, const struct rows *erased, const struct room_access *acc, struct json_out *o)
-{
-	struct room_event *ev = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *ev);
+	struct room_event *ev, **of;
+	struct rows erased;
 	size_t n = 0;
 	enum err e;
 
-	while (db_next(r))
-		room_event_read(r, &ev[n++]);
-	if ((erased != NULL && (e = complete(cx, ev, n, erased->n > 0)) != M_OK) || (e = hide_erased(cx, acc, ev, n)) != M_OK)
+	erased_queue(cx, &erased);
+	if ((e = db_run(cx)) != M_OK)
+		return e;
+	ev = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *ev);
+	of = arena_alloc(cx->a, ((size_t)r->n + 1) * sizeof *of);
+	for (; db_next(r); n++) {
+		room_event_read(r, &ev[n]);
+		of[n] = &ev[n];
+	}
+	if ((e = room_event_name_all(cx, of, n)) != M_OK || (erased.n > 0 && (e = erased_mark(cx, of, n)) != M_OK) ||
+	    (e = hide_erased(cx, acc, ev, n)) != M_OK)
 		return e;
 	for (size_t i = 0; i < n; i++)
 		room_event_write(o, NULL, &ev[i], acc->id, cx->now, MEM_NONE, NULL);
@@ -86,24 +78,19 @@ write_rows(struct ctx *cx, struct rows *r, const struct rows *erased, const stru
 enum err
 read_state_at(struct ctx *cx, const struct room_access *acc, int64_t ver, bool but_members, struct json_out *o)
 {
-	struct rows r, erased;
-	enum err e;
+	struct rows r;
 
-	erased_queue(cx, &erased);
-	if ((e = db_query(cx, &r, &read_state_all, P_I64(acc->room), P_I64(ver), P_BOOL(but_members))) != M_OK)
-		return e;
-	return write_rows(cx, &r, &erased, acc, o);
+	db_queue(cx, &r, DB_ANY, &read_state_all, P_I64(acc->room), P_I64(ver), P_BOOL(but_members));
+	return write_rows(cx, &r, acc, o);
 }
 
 enum err
 read_members_of(struct ctx *cx, const struct room_access *acc, const int64_t *users, size_t n, int64_t ver, struct json_out *o)
 {
 	struct rows r;
-	enum err e;
 
-	if ((e = db_query(cx, &r, &read_state_some, P_I64(acc->room), P_I64(ver), P_I64S(users, n))) != M_OK)
-		return e;
-	return write_rows(cx, &r, NULL, acc, o);
+	db_queue(cx, &r, DB_ANY, &read_state_some, P_I64(acc->room), P_I64(ver), P_I64S(users, n));
+	return write_rows(cx, &r, acc, o);
 }
 
 static enum err
@@ -203,19 +190,17 @@ read_members(struct ctx *cx, const char *room, const char *at, const char *membe
 {
 	enum membership only, but;
 	struct room_access acc;
-	struct rows r, erased;
+	struct rows r;
 	int64_t ver;
 	enum err e;
 
 	if ((e = read_membership(cx, membership, &only)) != M_OK || (e = read_membership(cx, not_membership, &but)) != M_OK ||
 	    (e = open_state(cx, room, &acc)) != M_OK || (e = version_at(cx, &acc, at, &ver)) != M_OK)
 		return e;
-	erased_queue(cx, &erased);
-	if ((e = db_query(cx, &r, &read_state_members, P_I64(acc.room), P_I64(ver), P_I64(only), P_I64(but))) != M_OK)
-		return e;
+	db_queue(cx, &r, DB_ANY, &read_state_members, P_I64(acc.room), P_I64(ver), P_I64(only), P_I64(but));
 	json_obj(o, NULL);
 	json_arr(o, "chunk");
-	if ((e = write_rows(cx, &r, &erased, &acc, o)) != M_OK)
+	if ((e = write_rows(cx, &r, &acc, o)) != M_OK)
 		return e;
 	json_end(o);
 	json_end(o);

@@ -46,6 +46,32 @@ room_event_name(struct room_event *ev, const char *sender)
 		ev->state_key = sender;
 }
 
+/* Most events have the sender of the one before them. */
+enum err
+room_event_name_all(struct ctx *cx, struct room_event *const *ev, size_t n)
+{
+	int64_t *nids = arena_alloc(cx->a, (n + 1) * sizeof *nids);
+	const char **texts;
+	size_t m = 0, at = 0;
+	enum err e;
+
+	for (size_t i = 0; i < n; i++)
+		if (!ev[i]->sender && (m == 0 || nids[m - 1] != ev[i]->sender_nid))
+			nids[m++] = ev[i]->sender_nid;
+	if (m == 0)
+		return M_OK;
+	texts = arena_calloc(cx->a, m, sizeof *texts);
+	if ((e = name_texts(cx, nids, m, texts)) != M_OK)
+		return e;
+	for (size_t i = 0; i < n; i++) {
+		if (ev[i]->sender)
+			continue;
+		at += nids[at] != ev[i]->sender_nid;
+		room_event_name(ev[i], texts[at]);
+	}
+	return M_OK;
+}
+
 static struct json *
 parsed(struct arena *a, const char *text)
 {

@@ -84,7 +84,9 @@ struct room_event {
 	const char *relations;	/* unsigned["m.relations"], or NULL; set by relation_bundle() */
 };
 void room_event_read(const struct rows *r, struct room_event *ev);
-void room_event_name(struct room_event *ev, const char *sender);	/* of ROOM_EVENT_COLS_BARE */
+/* Of ROOM_EVENT_COLS_BARE. The second names all whose sender is not known; one round trip at most, mostly none. In TX_RO. */
+void room_event_name(struct room_event *ev, const char *sender);
+enum err room_event_name_all(struct ctx *cx, struct room_event *const *ev, size_t n);
 
 /* Everything but unsigned, up to but without the closing brace. room_id NULL: left out (as /sync does). */
 void room_event_base(struct buf *b, const struct room_event *ev, const char *room_id);

@@ -396,28 +396,17 @@ load_heroes_take(struct ctx *cx, struct load *l)
 	}
 }
 
-/* Most events have the sender of the one before them. */
 enum err
 load_names(struct ctx *cx, struct load *l)
 {
-	int64_t *nids = arena_alloc(cx->a, (l->nunnamed + 1) * sizeof *nids);
-	const char **texts;
-	size_t n = 0, at = 0;
-	enum err e;
+	struct room_event **v = arena_alloc(cx->a, (l->nunnamed + 1) * sizeof *v);
+	size_t i, n = l->nunnamed;
 
-	for (size_t i = 0; i < l->nunnamed; i++)
-		if (n == 0 || nids[n - 1] != l->unnamed[i]->ev.sender_nid)
-			nids[n++] = l->unnamed[i]->ev.sender_nid;
-	texts = arena_calloc(cx->a, n + 1, sizeof *texts);
-	if ((e = name_texts(cx, nids, n, texts)) != M_OK)
-		return e;
-	for (size_t i = 0; i < l->nunnamed; i++) {
-		at += nids[at] != l->unnamed[i]->ev.sender_nid;
-		room_event_name(&l->unnamed[i]->ev, texts[at]);
-	}
+	for (i = 0; i < n; i++)
+		v[i] = &l->unnamed[i]->ev;
 	l->nunnamed = 0;
 	l->unnamed = NULL;
-	return M_OK;
+	return room_event_name_all(cx, v, n);
 }
 
 enum err
