@@ -39,7 +39,7 @@ STMT(cleanup_email,
 /* What was redacted is kept for moderators, by the time of the redaction. */
 STMT(cleanup_redacted,
     "UPDATE event SET redacted_original = NULL WHERE nid = ANY (ARRAY("
-    " SELECT e.nid FROM event e JOIN event r ON r.nid = e.redacted_by"
+    " SELECT e.nid FROM event e CROSS JOIN LATERAL (SELECT nid, ts FROM event WHERE nid = e.redacted_by OFFSET 0) r"
     " WHERE e.redacted_original IS NOT NULL AND r.ts < $1 ORDER BY r.nid LIMIT " BATCH "))");
 /*
  * The row of a room that ended last stays: whoever still shows one of the others typing, from however long ago, is told

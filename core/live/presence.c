@@ -38,12 +38,13 @@ STMT(presence_status, "UPDATE presence SET status_msg = $2 WHERE usr = $1 AND st
  * (the table is unlogged): it takes until the next sign of life, about a minute, until that means that nobody is there.
  */
 STMT(presence_sweep,
-    "UPDATE presence p SET state = m.state, active_ts = greatest(p.active_ts, m.active_ts) FROM ("
+    "WITH m AS MATERIALIZED ("
     "	SELECT u.usr, coalesce(d.state, 0) AS state, coalesce(d.active_ts, 0) AS active_ts FROM presence u"
     "	CROSS JOIN LATERAL (SELECT max(" COUNTS ") AS state, max(active_ts) AS active_ts FROM presence_device WHERE usr = u.usr) d"
     "	WHERE (d.state IS NOT NULL OR (SELECT started < clock_timestamp() - interval '2 minutes' FROM stream_epoch"
-    "		WHERE epoch = current_setting('hearth.epoch')::bigint)) AND u.state <> 0 AND u.state IS DISTINCT FROM d.state ORDER BY u.usr FOR NO KEY UPDATE OF u SKIP LOCKED) m"
-    " WHERE p.usr = m.usr AND p.state <> m.state");
+    "		WHERE epoch = current_setting('hearth.epoch')::bigint)) AND u.state <> 0 AND u.state IS DISTINCT FROM d.state ORDER BY u.usr FOR NO KEY UPDATE OF u SKIP LOCKED)"
+    " UPDATE presence p SET state = m.state, active_ts = greatest(p.active_ts, m.active_ts) FROM m"
+    " WHERE p.usr = ANY(ARRAY(SELECT usr FROM m)) AND p.usr = m.usr AND p.state <> m.state");
 /* Oneself, and whoever is in a room with $1. */
 STMT(presence_select,
     "SELECT u.nid, " PRESENCE_COLS " FROM name u LEFT JOIN presence p ON p.usr = u.nid WHERE u.body = $2"
