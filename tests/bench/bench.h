@@ -59,6 +59,9 @@ void chain_run(struct chain *ch, int lanes, long want);
 void count_done(struct call *c);
 /* Drives all calls for so long. */
 void drive(double seconds);
+/* How many requests wait at the server; and drives all calls until as many do. A minute at most, then the program ends. */
+long waiting(void);
+void until_waiting(long n);
 
 /* ---- rooms */
 

@@ -4,12 +4,14 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <libpq-fe.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 struct bench bench;
@@ -340,6 +342,54 @@ own_cpu(void)
 
 	getrusage(RUSAGE_SELF, &r);
 	return (double)r.ru_utime.tv_sec + (double)r.ru_stime.tv_sec + (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+}
+
+/* ---- the server's own figures: its private listener, at BENCH_METRICS_PORT ---- */
+
+static char *
+metrics(char *buf, size_t max)
+{
+	static const char ask[] = "GET /_hearth/metrics HTTP/1.0\r\n\r\n";
+	const char *port = getenv("BENCH_METRICS_PORT");
+	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_port = htons((uint16_t)(port ? strtol(port, NULL, 10) : 0)) };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+	size_t n = 0;
+	ssize_t k;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) != 0 || write(fd, ask, sizeof(ask) - 1) != sizeof(ask) - 1) {
+		fprintf(stderr, "bench: the server tells no figures at BENCH_METRICS_PORT\n");
+		exit(1);
+	}
+	while (n < max - 1 && (k = read(fd, buf + n, max - 1 - n)) > 0)
+		n += (size_t)k;
+	buf[n] = '\0';
+	close(fd);
+	return buf;
+}
+
+long
+waiting(void)
+{
+	static char buf[1 << 20];
+	const char *line = strstr(metrics(buf, sizeof(buf)), "\nhearth_waiting ");
+
+	return line ? strtol(line + sizeof("\nhearth_waiting ") - 1, NULL, 10) : 0;
+}
+
+void
+until_waiting(long n)
+{
+	double begin = now_s();
+	long have;
+
+	while ((have = waiting()) < n) {
+		if (now_s() - begin > 60) {
+			fprintf(stderr, "bench: %ld requests wait instead of %ld\n", have, n);
+			exit(1);
+		}
+		drive(0.05);
+	}
 }
 
 /* ---- chains: `lanes` callers that each repeat step() until it returns 0 ---- */

@@ -30,7 +30,7 @@ scenario_fanout(void)
 			if (i % 500 == 499)	/* the socket's queue holds 4,096 */
 				drive(0.5);
 		}
-		drive(2 + (double)n / 1000);	/* until all are parked */
+		until_waiting(n);
 		c0 = cpu_of("hearth", "postgres");
 		t0 = now_s();
 		send_one(token(1), room, k);
@@ -67,7 +67,7 @@ scenario_waiting(void)
 		if (i % 500 == 499)
 			load_run(&never, 1, 0.5);
 	}
-	load_run(&never, 1, 10);
+	until_waiting(n);
 	say("waiting_park_memory_each", (private_dirty(park) - before) / (double)n, "bytes");
 	c0 = cpu_of("hearth park", "hearth park");
 	load_run(&never, 1, (double)idle);
@@ -131,11 +131,12 @@ sleeper_done(struct call *c)
 		sleeper_wait(c->tag);
 }
 
-/* n of them, users first …, all with the present as their token. */
+/* n of them, users first …, all with the present as their token. Returns when all wait. */
 static void
 sleepers_begin(long first, long n, long timeout_ms)
 {
 	char *since = sync_token(token(first));
+	long others = waiting();
 
 	memset(&sleepers, 0, sizeof(sleepers));
 	sleepers.v = calloc((size_t)n, sizeof(*sleepers.v));
@@ -149,7 +150,7 @@ sleepers_begin(long first, long n, long timeout_ms)
 		if (i % 500 == 499)
 			drive(0.5);
 	}
-	drive(3 + (double)n / 2000);
+	until_waiting(others + n);
 }
 
 static void
