@@ -89,6 +89,7 @@ struct delivery {
 	size_t n;
 	bool ended;
 	char *from;		/* malloc: the gateway behind which the next walk begins; NULL: the first */
+	struct silence silence;
 };
 
 /* One notification under way; lives in its own arena. */
@@ -210,7 +211,7 @@ write_failed(struct call *c, const struct http_answer *ans)
 	bool first = t->failures == 0;
 
 	c->d->counters->failed++;
-	if (gateway_silent(ans->fault))
+	if (gateway_silent(ans->fault) && (silence_grows(&c->d->silence, t->gateway) || t->gateway_failures > 0))
 		(void)gateway_failed(cx, t->gateway, c->started_ts, t->lease, now + pause_ms(t->gateway_failures, 0), &first);
 	if (first)	/* of an outage once */
 		log_warn(cx, "push_failed", LS("account", t->user), LS("gateway", t->gateway), LS("why", why));
@@ -228,8 +229,11 @@ on_answer(void *arg, const struct http_answer *ans)
 
 	if (failpoint("push.answered"))
 		ok = false;
-	if (c->t.gateway_failures > 0 && !gateway_silent(ans->fault))
-		(void)gateway_back(cx, c->t.gateway, c->t.lease);
+	if (!gateway_silent(ans->fault)) {
+		silence_ends(&c->d->silence, c->t.gateway);
+		if (c->t.gateway_failures > 0)
+			(void)gateway_back(cx, c->t.gateway, c->t.lease);
+	}
 	if (ok && push_answer_rejects(c->a, ans->body, ans->body_n, c->t.pushkey))
 		write_rejected(c);
 	else if (ok)

@@ -21,6 +21,40 @@ gateway_silent(enum http_fault f)
 	return f != HTTP_OK && f != HTTP_BAD_URL && f != HTTP_TOO_BIG;
 }
 
+static uint32_t
+hash(const char *s)
+{
+	uint32_t h = 2166136261U;	/* FNV-1a */
+
+	for (; *s; s++)
+		h = (h ^ (unsigned char)*s) * 16777619U;
+	return h;
+}
+
+/* Two gateways that meet in a slot only make each other begin anew. */
+bool
+silence_grows(struct silence *s, const char *gateway)
+{
+	uint32_t h = hash(gateway), i = h % (sizeof s->slot / sizeof *s->slot);
+
+	if (s->slot[i].gateway != h) {
+		s->slot[i].gateway = h;
+		s->slot[i].n = 0;
+	}
+	if (s->slot[i].n < GATEWAY_SILENT)
+		s->slot[i].n++;
+	return s->slot[i].n == GATEWAY_SILENT;
+}
+
+void
+silence_ends(struct silence *s, const char *gateway)
+{
+	uint32_t h = hash(gateway), i = h % (sizeof s->slot / sizeof *s->slot);
+
+	if (s->slot[i].gateway == h)
+		s->slot[i].n = 0;
+}
+
 enum err
 gateway_failed(struct ctx *cx, const char *gateway, int64_t started_ts, int64_t lease, int64_t due_ts, bool *first)
 {

@@ -186,3 +186,21 @@ Test(push_gateway, what_is_the_gateways_fault)
 	cr_expect(gateway_silent(HTTP_NO_CONNECTION) && gateway_silent(HTTP_TIMEOUT) && gateway_silent(HTTP_NO_HOST) && gateway_silent(HTTP_TLS));
 	cr_expect_not(gateway_silent(HTTP_OK) || gateway_silent(HTTP_BAD_URL) || gateway_silent(HTTP_TOO_BIG));
 }
+
+/* A call that is lost among others is no outage. */
+Test(push_gateway, silence_is_what_comes_three_times_in_a_row)
+{
+	struct silence s = { 0 };
+
+	for (int i = 0; i < 5; i++) {
+		cr_expect_not(silence_grows(&s, "https://a"));
+		cr_expect_not(silence_grows(&s, "https://a"));
+		silence_ends(&s, "https://a");
+	}
+	cr_expect_not(silence_grows(&s, "https://a"));
+	cr_expect_not(silence_grows(&s, "https://b"));
+	silence_ends(&s, "https://b");
+	cr_expect_not(silence_grows(&s, "https://a"));
+	cr_expect(silence_grows(&s, "https://a"));
+	cr_expect(silence_grows(&s, "https://a"));
+}

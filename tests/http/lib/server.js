@@ -2,7 +2,7 @@
 // shared secret. Registration is open, as it is by default on loopback. tests/http/run starts ONE for all files and tells them by HEARTH_TEST_*; a file run by
 // itself (node --test tests/http/x.test.js) starts its own. Tests that break a server start one with start().
 "use strict";
-const { spawn, spawnSync } = require("node:child_process");
+const { execFile, spawn, spawnSync } = require("node:child_process");
 const { after } = require("node:test");
 const crypto = require("node:crypto");
 const fs = require("node:fs");
@@ -10,6 +10,7 @@ const https = require("node:https");
 const net = require("node:net");
 const os = require("node:os");
 const path = require("node:path");
+const { promisify } = require("node:util");
 
 const top = path.resolve(__dirname, "../../..");
 const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
@@ -71,6 +72,12 @@ class Server {
 		const r = spawnSync("psql", ["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", this.databaseUrl, "-c", text], { encoding: "utf8" });
 		if (r.status !== 0) throw new Error(`psql: ${r.stderr}`);
 		return r.stdout.trim();
+	}
+
+	// The same, while this process goes on with what else it does.
+	async query(text) {
+		const { stdout } = await promisify(execFile)("psql", ["-XqAt", "-v", "ON_ERROR_STOP=1", "-d", this.databaseUrl, "-c", text]);
+		return stdout.trim();
 	}
 
 	// Pids below deploy/local whose command line matches: /serve/ are the workers, /postgres -D/, /nginx: master/.
