@@ -53,7 +53,7 @@ struct conf {
 	int64_t email_valid_min;		/* how long a mail's link is good */
 	bool email_one_click, email_tell_known;
 	bool presence;				/* who is online is told */
-	int64_t presence_room_max;		/* members of a room in which it is told; 0: in all */
+	int64_t presence_room_max;		/* members, together, of the larger rooms in which one is told of it; 0: of all */
 	enum conf_cost password_cost;
 	const char *ca_file;			/* extra trust for outgoing TLS */
 	const char *outgoing_allow;		/* core/base/ip.h: a list; what is not public and may be called all the same */

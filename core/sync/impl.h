@@ -158,6 +158,8 @@ struct sync_req {
 	size_t nlive_rooms;
 	struct seen_user *seen;	/* whose presence may be news, ascending; only if the filter wants any */
 	size_t nseen;
+	const int64_t *quiet;	/* of joined: rooms that do not tell him presence; NULL: not asked yet */
+	size_t nquiet;
 	struct presence *presence;
 	size_t npresence;
 	int64_t *member_rooms;	/* rooms where the own membership changed */
@@ -299,6 +301,7 @@ struct seen_user {
 	bool met;	/* he joined a room of the reader: his presence is news as it is */
 };
 bool presence_wanted(const struct sync_run *run, const struct sync_req *q);
+bool presence_told(const struct sync_run *run, struct sync_req *q, int64_t room);	/* of the members of this one of its joined rooms? */
 void presence_see(struct arena *a, struct sync_req *q, int64_t usr, bool met);	/* adds to q->seen, in any order */
 void presence_seen(struct sync_req *q);	/* sorts it */
 /* For light requests, around the db_run() that ends the transaction. */

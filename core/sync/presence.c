@@ -1,11 +1,12 @@
 /*
  * core/sync/presence.c - the section `presence`: of users who share a room with the reader, and of himself.
  *
- * A user's presence is news when his row is, or when he and the reader begin to share a room. Rooms larger than the
- * setting presence_room_max do not count: there everybody would hear of everybody, with each log-in of one of thousands, and a
- * storm of them would cost the square of the members. Whom one meets only there can be asked for (GET /presence).
- * Many small rooms come to the same as a large one, so of very many at once only those are told who changed last (TOLD_MAX): an answer
- * has a size, and a storm costs what its users are, not their square.
+ * A user's presence is news when his row is, or when he and the reader begin to share a room. In large rooms everybody would hear of
+ * everybody, with each log-in of one of thousands, and a storm of them would cost the square of the members; and many rooms of
+ * middle size come to the same as a large one. So rooms of up to RING_SMALL members tell it always, and of the others the smallest
+ * that a reader is in, as long as they have no more than presence_room_max members together: what he is told of, and what is read
+ * for it, has a bound. Whom one meets only elsewhere can be asked for (GET /presence).
+ * Of very many at once only those are told who changed last (TOLD_MAX): an answer has a size.
  * Light requests know whom to look at from the ring; whether he shares a room is
  * decided by the lists of joined rooms that the ring keeps (a stranger's is read once, then followed).
  */
@@ -70,28 +71,44 @@ presence_seen(struct sync_req *q)
 	q->nseen = k;
 }
 
-/* Do the lists have a room in common in which presence is told? */
-static bool
-share_room(const struct ring *g, const int64_t *a, size_t na, const int64_t *b, size_t nb)
+bool
+presence_told(const struct sync_run *run, struct sync_req *q, int64_t room)
 {
-	size_t i;
+	if (ring_room_small(run->ring, room))
+		return true;
+	if (!q->quiet)
+		q->quiet = ring_quiet(run->ring, run->cx->a, q->joined, q->njoined, &q->nquiet);
+	return !i64_in(q->quiet, q->nquiet, room);
+}
 
-	if (na > nb)
-		return share_room(g, b, nb, a, na);
+/* Does the reader have a room in common with one of these, in which he is told who is there? */
+static bool
+share_room(const struct sync_run *run, struct sync_req *q, const int64_t *b, size_t nb)
+{
+	const int64_t *a = q->joined;
+	size_t i, na = q->njoined;
+
+	if (na > nb) {
+		a = b;
+		na = nb;
+		b = q->joined;
+		nb = q->njoined;
+	}
 	for (i = 0; i < na; i++)
-		if (i64_in(b, nb, a[i]) && !ring_room_large(g, a[i]))
+		if (i64_in(b, nb, a[i]) && presence_told(run, q, a[i]))
 			return true;
 	return false;
 }
 
-/* Those in which presence is told. */
+/* Those in which presence is told, of all that he is in. */
 static size_t
-small_rooms(const struct ring *g, const int64_t *v, size_t n, int64_t *out)
+telling_rooms(const struct sync_run *run, const int64_t *v, size_t n, int64_t *out)
 {
-	size_t i, k = 0;
+	size_t i, k = 0, nquiet;
+	const int64_t *quiet = ring_quiet(run->ring, run->cx->a, v, n, &nquiet);
 
 	for (i = 0; i < n; i++)
-		if (!ring_room_large(g, v[i]))
+		if (!i64_in(quiet, nquiet, v[i]))
 			out[k++] = v[i];
 	return k;
 }
@@ -147,7 +164,7 @@ drop_strangers(struct sync_run *run, struct sync_req *q)
 
 	for (i = 0; i < q->nseen; i++)
 		if (q->seen[i].met || q->seen[i].usr == q->w->user_nid || !(u = ring_user(run->ring, q->seen[i].usr)) ||
-		    share_room(run->ring, q->joined, q->njoined, u->rooms, u->nrooms))
+		    share_room(run, q, u->rooms, u->nrooms))
 			q->seen[k++] = q->seen[i];
 	q->nseen = k;
 }
@@ -224,7 +241,7 @@ seen_by(const struct sync_req *q, int64_t usr)
 }
 
 static bool
-is_news(const struct sync_run *run, const struct presence_load *l, const struct sync_req *q, const struct presence *p)
+is_news(const struct sync_run *run, const struct presence_load *l, struct sync_req *q, const struct presence *p)
 {
 	const struct seen_user *s = seen_by(q, p->usr);
 	size_t i = place_of(l, p->usr);
@@ -234,7 +251,7 @@ is_news(const struct sync_run *run, const struct presence_load *l, const struct 
 	if (s->met)
 		return true;
 	return position_new(&q->since, p->pos) &&
-	    (p->usr == q->w->user_nid || share_room(run->ring, q->joined, q->njoined, l->joined[i], l->njoined[i]));
+	    (p->usr == q->w->user_nid || share_room(run, q, l->joined[i], l->njoined[i]));
 }
 
 void
@@ -269,18 +286,22 @@ enum err
 presence_alone(struct sync_run *run, struct sync_req *q)
 {
 	struct ctx *cx = run->cx;
-	int64_t *fresh = arena_alloc(cx->a, (q->njobs + 1) * sizeof *fresh);
+	int64_t *fresh = arena_alloc(cx->a, (q->njobs + 1) * sizeof *fresh), *all = arena_alloc(cx->a, (q->njobs + 1) * sizeof *all);
 	int64_t *rooms = arena_alloc(cx->a, (q->njoined + 1) * sizeof *rooms);
 	struct position since;
 	struct presence p;
-	size_t i, n = 0, nrooms;
+	size_t i, n = 0, nall = 0, nrooms;
 	struct rows r;
 	enum err e;
 
 	for (i = 0; i < q->njobs; i++)
-		if (q->jobs[i].section == SECT_JOIN && q->jobs[i].fresh && !ring_room_large(run->ring, q->jobs[i].room_nid))
-			fresh[n++] = q->jobs[i].room_nid;
-	nrooms = small_rooms(run->ring, q->joined, q->njoined, rooms);
+		if (q->jobs[i].section == SECT_JOIN && q->jobs[i].fresh && (q->initial || presence_told(run, q, q->jobs[i].room_nid)))
+			all[nall++] = q->jobs[i].room_nid;
+	if (q->initial)		/* these are all that he is in */
+		n = telling_rooms(run, all, nall, fresh);
+	else
+		memcpy(fresh, all, (n = nall) * sizeof *fresh);
+	nrooms = telling_rooms(run, q->joined, q->njoined, rooms);
 	if (!presence_wanted(run, q) || (q->covered && q->nseen == 0 && n == 0))
 		return M_OK;
 	since = q->initial ? run->now : q->since;

@@ -43,9 +43,10 @@ struct ring {
 	size_t nended;
 	int64_t typing_floor;		/* what ended by itself after that time (ms since 1970) is in ended */
 	struct rows large_rows;		/* as typing */
-	int64_t *large;			/* rooms, ascending; malloc */
+	int64_t *large, *size;		/* rooms of more than RING_SMALL members, ascending, and how many those are; malloc */
 	size_t nlarge;
 	int64_t large_at;		/* CLOCK_MONOTONIC ms: when that was read; 0: never */
+	int64_t room_max;		/* presence_room_max; 0: no room is quiet */
 };
 
 /*
@@ -74,7 +75,10 @@ STMT(ring_tail,
 STMT_WARM(ring_tail, "sync");
 STMT(ring_typing, "SELECT room, usr, until FROM typing WHERE until > $1");
 STMT_WARM(ring_typing, "sync");
-STMT(ring_large, "SELECT array_agg(nid) FROM (SELECT nid FROM room WHERE magnitude >= floor(log($1::float8) / log(2::float8))::smallint AND joined > $1 ORDER BY joined DESC LIMIT 100000) r");
+/* Sizes of the rooms of more than $1 members, the largest first: what is missing from very many counts as small. */
+STMT(ring_large,
+    "SELECT array_agg(nid ORDER BY nid), array_agg(joined ORDER BY nid) FROM (SELECT nid, joined::bigint AS joined FROM room"
+    " WHERE magnitude >= floor(log($1::float8) / log(2::float8))::smallint AND joined > $1 ORDER BY joined DESC LIMIT 100000) r");
 STMT_WARM(ring_large, "sync");
 
 /* ---- small things */
@@ -179,6 +183,7 @@ ring_free(struct ring *g)
 	ring_empty(g);
 	typists_free(g->typists);
 	free(g->large);
+	free(g->size);
 	arena_free(g->a);
 }
 
@@ -337,8 +342,9 @@ ring_queue(struct ring *g, struct ctx *cx, struct rows *r)
 		db_queue(cx, r, DB_ANY, &ring_tail, P_POSITION(&g->pos), P_I64(cx->now));
 	if (!g->typists)
 		db_queue(cx, &g->typing, DB_ANY, &ring_typing, P_I64(cx->now));
-	if (cx->conf->presence && cx->conf->presence_room_max > 0 && (g->large_at == 0 || clock_mono_ms() - g->large_at > LARGE_AGE_MS))
-		db_queue(cx, &g->large_rows, DB_ANY, &ring_large, P_I64(cx->conf->presence_room_max));
+	g->room_max = cx->conf->presence ? cx->conf->presence_room_max : 0;
+	if (g->room_max > 0 && (g->large_at == 0 || clock_mono_ms() - g->large_at > LARGE_AGE_MS))
+		db_queue(cx, &g->large_rows, DB_ANY, &ring_large, P_I64(g->room_max < RING_SMALL ? g->room_max : RING_SMALL));
 }
 
 size_t
@@ -412,32 +418,79 @@ ring_typing_ended(const struct ring *g, const struct position *since, size_t *i)
 
 /* ---- large rooms */
 
+static int64_t *
+kept(const int64_t *v, size_t n)
+{
+	int64_t *w = malloc((n + 1) * sizeof *w);
+
+	if (!w)
+		abort();
+	memcpy(w, v, n * sizeof *w);
+	return w;
+}
+
 static void
 large_take(struct ring *g)
 {
-	const int64_t *v;
+	const int64_t *rooms, *sizes;
+	size_t n;
 
 	if (!g->large_rows.res)
 		return;
 	free(g->large);
-	g->large = NULL;
+	free(g->size);
+	g->large = g->size = NULL;
 	g->nlarge = 0;
 	if (db_next(&g->large_rows) && !db_null(&g->large_rows, 0)) {
-		v = db_i64s(&g->large_rows, 0, &g->nlarge);
-		g->large = malloc(g->nlarge * sizeof *g->large);
-		if (!g->large)
-			abort();
-		memcpy(g->large, v, g->nlarge * sizeof *g->large);
-		nid_sort(g->large, g->nlarge);
+		rooms = db_i64s(&g->large_rows, 0, &g->nlarge);
+		sizes = db_i64s(&g->large_rows, 1, &n);
+		g->large = kept(rooms, g->nlarge);
+		g->size = kept(sizes, n);
 	}
 	g->large_at = clock_mono_ms();
 	g->large_rows = (struct rows){ 0 };
 }
 
-bool
-ring_room_large(const struct ring *g, int64_t room)
+struct sized {
+	int64_t room, size;
+};
+
+static int
+by_size(const void *a, const void *b)
 {
-	return i64_in(g->large, g->nlarge, room);
+	const struct sized *x = a, *y = b;
+
+	if (x->size != y->size)
+		return (x->size > y->size) - (x->size < y->size);
+	return (x->room > y->room) - (x->room < y->room);
+}
+
+const int64_t *
+ring_quiet(const struct ring *g, struct arena *a, const int64_t *rooms, size_t n, size_t *nquiet)
+{
+	struct sized *v = arena_alloc(a, (n + 1) * sizeof *v);
+	int64_t *quiet = arena_alloc(a, (n + 1) * sizeof *quiet), sum = 0;
+	size_t i, k, nv = 0;
+
+	*nquiet = 0;
+	for (i = 0; g->room_max > 0 && i < n; i++) {
+		k = i64_place(g->large, g->nlarge, rooms[i]);
+		if (k < g->nlarge && g->large[k] == rooms[i])
+			v[nv++] = (struct sized){ rooms[i], g->size[k] };
+	}
+	if (nv > 1)
+		qsort(v, nv, sizeof *v, by_size);
+	for (i = 0; i < nv; i++)
+		if ((sum += v[i].size) > g->room_max)	/* and so are all larger ones */
+			quiet[(*nquiet)++] = v[i].room;
+	nid_sort(quiet, *nquiet);
+	return quiet;
+}
+
+bool
+ring_room_small(const struct ring *g, int64_t room)
+{
+	return g->room_max == 0 || !i64_in(g->large, g->nlarge, room);
 }
 
 static void

@@ -15,7 +15,7 @@
  * the users seen lately. They are what a waiting request must carry, and what
  * entries are compared with.
  *
- * Beside them the rooms that are large, whose members do not hear of each other's presence
+ * Beside them how large the rooms are of which not all members hear of each other's presence
  * (setting presence_room_max): read anew every minute, for nothing depends on it to the row.
  *
  * Memory is two generations of each, in arenas: when the younger is full (or, of
@@ -39,6 +39,7 @@
 #define RING_USERS 8192
 #define RING_USERS_BYTES (8 << 20)
 #define RING_AGE_MS (5 * 60 * 1000)
+#define RING_SMALL 20		/* members of a room that presence wakes (core/sync/news.c) */
 
 enum ring_kind {
 	RING_EVENT,	/* an event of a room */
@@ -89,8 +90,12 @@ const struct ring_entry *ring_next(struct ring_iter *it);
  */
 int64_t ring_typing_ended(const struct ring *g, const struct position *since, size_t *i);
 
-/* Does it have more members than presence_room_max? */
-bool ring_room_large(const struct ring *g, int64_t room);
+/*
+ * In which of a user's rooms is he not told who is there? Small ones (RING_SMALL) all tell him; of the others the smallest, as long as
+ * they have no more than presence_room_max members together. Ascending, in a. For small rooms it need not be asked.
+ */
+const int64_t *ring_quiet(const struct ring *g, struct arena *a, const int64_t *rooms, size_t n, size_t *nquiet);
+bool ring_room_small(const struct ring *g, int64_t room);
 
 /* What the ring knows of a user, as of its snapshot. */
 struct ring_user {

@@ -240,7 +240,7 @@ look_into_ring(struct sync_run *run, struct sync_req *q)
 			continue;
 		}
 		if (presence && (en->kind == RING_PRESENCE || (en->kind == RING_MEMBER && en->value == MEM_JOIN &&
-		    i64_in(q->joined, q->njoined, en->room) && !ring_room_large(run->ring, en->room))))
+		    i64_in(q->joined, q->njoined, en->room) && presence_told(run, q, en->room))))
 			presence_see(a, q, en->usr, en->kind == RING_MEMBER);
 		if (en->usr != q->w->user_nid && (en->kind == RING_MEMBER || en->kind == RING_DATA ||
 		    (en->kind == RING_RECEIPT && en->value)))

@@ -121,6 +121,50 @@ Test(presence, a_large_room_does_not_tell_it_but_who_asks_is_told)
 	cr_expect_eq(p.state, PRESENCE_ONLINE);
 }
 
+/* The users @many1 ... (10000 + g) are online and in this room, from one number to another. */
+static void
+crowd(const char *room, int from, int to)
+{
+	sql("INSERT INTO name (nid, body) SELECT 10000 + g, '@many' || g || ':localhost' FROM generate_series(%d, %d) g", from, to);
+	sql("INSERT INTO local_member (usr, room, membership) SELECT 10000 + g, nid, 2 FROM room, generate_series(%d, %d) g WHERE id = '%s'",
+	    from, to, room);
+	sql("UPDATE room SET joined = joined + %d WHERE id = '%s'", to - from + 1, room);
+	sql("INSERT INTO presence (usr, state, active_ts) SELECT 10000 + g, %d, 0 FROM generate_series(%d, %d) g", PRESENCE_ONLINE, from, to);
+}
+
+static size_t
+told(const struct client *c)
+{
+	const struct json *v = at(c->last, "presence/events");
+
+	return v ? v->u.arr.n : 0;
+}
+
+/* Rooms of middle size tell it up to so many members together, the smallest first; small ones always. */
+Test(presence, of_many_rooms_the_smallest_tell_it)
+{
+	struct client *a = client_new("a");
+	const char *room[5];
+
+	for (int i = 0; i < 5; i++)
+		room[i] = client_room(a, "{\"preset\":\"public_chat\"}");
+	synced(a, PRESENCE_ONLINE, true);
+	crowd(room[0], 1, 150);
+	crowd(room[1], 201, 299);	/* a hundred with a */
+	crowd(room[2], 301, 389);	/* ninety */
+	crowd(room[3], 401, 410);
+	crowd(room[4], 501, 519);	/* twenty */
+	cr_assert_eq(client_sync(a), M_OK);
+	for (int k = 0; k < 3; k++) {	/* at first; by the ring; without */
+		cr_expect_eq(told(a), 1 + 99 + 89 + 10 + 19, "%d: %zu", k, told(a));
+		cr_expect_not(shows(a, "@many1:localhost"));
+		sql("UPDATE presence SET state = %d", k == 0 ? PRESENCE_UNAVAILABLE : PRESENCE_ONLINE);
+		if (k == 1)
+			sync_forget();
+		cr_assert_eq(client_sync(a), M_OK);
+	}
+}
+
 /* Of very many at once the last who changed, at first and afterwards; one's own always. */
 Test(presence, an_answer_tells_no_more_than_the_last_who_changed)
 {
