@@ -142,7 +142,7 @@ write(struct ctx *cx, const struct again *g, size_t n, int64_t judged, int64_t *
 enum err
 push_again(struct ctx *cx, struct rows *r, int64_t *dropped)
 {
-	struct again *g = arena_calloc(cx->a, (size_t)r->n + 1, sizeof *g), *v = g;
+	struct again *g = arena_calloc(cx->a, (size_t)r->n + 1, sizeof *g);
 	size_t n = 0, old = (size_t)r->n;
 	int64_t judged = 0;
 	enum err e;
@@ -152,7 +152,7 @@ push_again(struct ctx *cx, struct rows *r, int64_t *dropped)
 		return M_OK;
 	while (db_next(r)) {
 		/* The old ones to the end: they are not asked about. */
-		v = &g[db_i64(r, 5) > PUSH_AGAIN_MAX ? --old : n++];
+		struct again *v = &g[db_i64(r, 5) > PUSH_AGAIN_MAX ? --old : n++];
 		*v = (struct again){ .pusher = db_i64(r, 0), .nid = db_i64(r, 1), .usr = db_i64(r, 2), .event = db_i64(r, 3), .room = db_i64(r, 4) };
 		judged = db_i64(r, 6);
 	}
