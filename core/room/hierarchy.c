@@ -4,14 +4,15 @@
 #include "core/base/numbers.h"
 #include "core/base/sorted.h"
 #include "core/db/db.h"
+#include "core/room/names.h"
 #include "core/room/render.h"
 #include "core/room/summary.h"
 #include <string.h>
 
-#define STEP 50		/* children that are looked at together */
+#define STEP 50		/* children, of those that are known here, that are looked at together */
 
 STMT(hierarchy_children,
-    "SELECT n.body, e.content, e.flags, e.ts, (SELECT body FROM name WHERE nid = e.sender), (SELECT nid FROM room WHERE id = n.body)"
+    "SELECT n.body, e.content, e.flags, e.ts, e.sender, (SELECT nid FROM room WHERE id = n.body)"
     " FROM current_state s CROSS JOIN LATERAL (SELECT body FROM name WHERE nid = s.key) n"
     " CROSS JOIN LATERAL (SELECT content, flags, ts, sender FROM event WHERE nid = s.event OFFSET 0) e"
     " WHERE s.room = $1 AND s.type = 20");
@@ -21,7 +22,8 @@ STMT(hierarchy_parents,
     " WHERE (SELECT true FROM state WHERE room = k.nid AND line = 0 AND type = 20 LIMIT 1) ORDER BY nid");
 
 struct child {
-	const char *id, *content, *sender;
+	const char *id, *content;
+	int64_t sender;			/* name.nid */
 	int64_t nid;			/* 0: not known here */
 	int64_t ts;
 	const struct json *order;	/* NULL: none that is valid */
@@ -108,7 +110,7 @@ load_children(struct walk *w, int64_t room, struct frame *f)
 		if (!valid_via(json_get(c, "via")) || !id_is_room(db_text(&r, 0)) ||
 		    (w->q->suggested_only && !json_get_bool(c, "suggested", false)))
 			continue;
-		f->v[f->n++] = (struct child){ db_text(&r, 0), text, db_text(&r, 4), db_i64(&r, 5), db_i64(&r, 3),
+		f->v[f->n++] = (struct child){ db_text(&r, 0), text, db_i64(&r, 4), db_i64(&r, 5), db_i64(&r, 3),
 			valid_order(json_get(c, "order")) };
 	}
 	qsort(f->v, f->n, sizeof *f->v, by_order);
@@ -118,11 +120,11 @@ load_children(struct walk *w, int64_t room, struct frame *f)
 static enum err
 load_summaries(struct walk *w, struct frame *f)
 {
-	size_t n = f->n - f->next < STEP ? f->n - f->next : STEP;
-	int64_t *nids = arena_alloc(w->cx->a, n * sizeof *nids);
+	int64_t *nids = arena_alloc(w->cx->a, (f->n - f->next) * sizeof *nids);
+	size_t n = 0, known = 0;
 
-	for (size_t i = 0; i < n; i++)
-		nids[i] = f->v[f->next + i].nid;
+	for (; f->next + n < f->n && known < STEP; n++)
+		known += (nids[n] = f->v[f->next + n].nid) != 0;
 	f->s = arena_alloc(w->cx->a, n * sizeof *f->s);
 	f->first = f->next;
 	f->loaded = f->next + n;
@@ -157,9 +159,18 @@ is_space(const struct room_summary *s)
 	return s->room_type != NULL && strcmp(s->room_type, "m.space") == 0;
 }
 
-static void
-write_room(struct json_out *o, const struct room_summary *s, const struct frame *f)
+/* The children only pass by on later pages, so who made them so is found out here. */
+static enum err
+write_room(struct ctx *cx, struct json_out *o, const struct room_summary *s, const struct frame *f)
 {
+	int64_t *sender = arena_alloc(cx->a, (f->n + 1) * sizeof *sender);
+	const char **names = arena_calloc(cx->a, f->n + 1, sizeof *names);
+	enum err e;
+
+	for (size_t i = 0; i < f->n; i++)
+		sender[i] = f->v[i].sender;
+	if ((e = name_texts(cx, sender, f->n, names)) != M_OK)
+		return e;
 	json_obj(o, NULL);
 	summary_write(o, s, true);
 	json_arr(o, "children_state");
@@ -167,13 +178,14 @@ write_room(struct json_out *o, const struct room_summary *s, const struct frame 
 		json_obj(o, NULL);
 		json_raw(o, "content", f->v[i].content);
 		json_int(o, "origin_server_ts", f->v[i].ts);
-		json_esc(o, "sender", f->v[i].sender);
+		json_esc(o, "sender", names[i]);
 		json_esc(o, "state_key", f->v[i].id);
 		json_str(o, "type", "m.space.child");
 		json_end(o);
 	}
 	json_end(o);
 	json_end(o);
+	return M_OK;
 }
 
 /* Shows a room at the present depth and goes down into it if it is a space. */
@@ -184,9 +196,8 @@ visit(struct walk *w, const struct room_summary *s, struct json_out *o)
 	bool space = is_space(s);
 	enum err e;
 
-	if (space && (e = load_children(w, s->room, &f)) != M_OK)
+	if ((space && (e = load_children(w, s->room, &f)) != M_OK) || (e = write_room(w->cx, o, s, &f)) != M_OK)
 		return e;
-	write_room(o, s, &f);
 	see(w, s->room);
 	w->npath = 0;
 	for (int i = 0; i < w->depth; i++)
@@ -214,6 +225,10 @@ walk_on(struct walk *w, struct json_out *o)
 
 	while (more(w) && w->shown < w->limit) {
 		struct frame *f = &w->f[w->depth - 1];
+		if (f->v[f->next].nid == 0) {
+			f->next++;
+			continue;
+		}
 		if (f->next >= f->loaded && (e = load_summaries(w, f)) != M_OK)
 			return e;
 		const struct room_summary *s = &f->s[f->next - f->first];

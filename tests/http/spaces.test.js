@@ -66,6 +66,20 @@ describe("hierarchy", () => {
 		assert.deepEqual(ids(await walk(bob, c)), [c], "no space, no children");
 	});
 
+	test("rooms that are not known here, many of them before, between and behind the others", async () => {
+		const [a, b] = await Promise.all([room(), room()]);
+		const there = (i) => [`!there${i}:x`, String(i).padStart(3, "0")];
+		const children = [...Array.from({ length: 180 }, (_, i) => there(i)), [a, "060"], [b, "121"]];
+		const root = await space({ initial_state: children.map(([id, order]) => (
+			{ type: "m.space.child", state_key: id, content: { via: [server.name], order } })) });
+		const first = await walk(bob, root, "?limit=2");
+		assert.equal(first.rooms[0].children_state.length, 182);
+		assert.deepEqual(ids(first), [root, a]);
+		const second = await walk(bob, root, `?limit=2&from=${first.next_batch}`);
+		assert.deepEqual(ids(second), [b]);
+		assert.equal(second.next_batch, undefined);
+	});
+
 	for (const limit of [1, 2, 3, 5]) {
 		test(`pages of ${limit}`, async () => {
 			const { root, sub, a, b, c, d } = await tree();
