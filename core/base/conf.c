@@ -86,7 +86,7 @@ static const struct setting {
 	S(email_one_click, BOOL, "off", 0, 0, "on: opening a mail's link is enough. off: its page has a button, so that programs which look into mails confirm nothing. For a new password there is always a button."),
 	S(email_tell_known, BOOL, "off", 0, 0, "on: whoever asks for a mail is told whether an account has the address. off: only a mail to that address tells it."),
 	S(presence, BOOL, "on", 0, 0, "Whether users see who of those they share rooms with is online: on or off."),
-	S(presence_room_max, INT, "200", 0, INT32_MAX, "/sync tells who is online of those one shares a room with: in rooms of up to 20 members always, in larger ones, the smallest first, as long as they have no more members than this together; 0: in all. Of very many at once an answer tells the last 500. Asked for by GET it is told in any case."),
+	S(presence_room_max, INT, "500", 0, INT32_MAX, "/sync tells who is online of those one shares a room with: in rooms of up to 20 members always, in larger ones, the smallest first, as long as they have no more members than this together; 0: in all. Of very many at once an answer tells the last 500. Asked for by GET it is told in any case."),
 	S(password_cost, COST, "normal", 0, 0, "normal, or low (for tests: hashes are made cheaply)."),
 	S(ca_file, STR, "", 0, 1000, "Further certificate authorities to trust in outgoing TLS (PEM)."),
 	S(outgoing_allow, STR, "", 0, 4000, "Addresses and ranges beside the public internet that may be called where users or other servers name the target (push gateways): 10.1.0.0/16, ::1."),

@@ -144,8 +144,11 @@ told(const struct client *c)
 Test(presence, of_many_rooms_the_smallest_tell_it)
 {
 	struct client *a = client_new("a");
+	struct conf some = *a->cx->conf;
 	const char *room[5];
 
+	some.presence_room_max = 200;
+	a->cx->conf = &some;
 	for (int i = 0; i < 5; i++)
 		room[i] = client_room(a, "{\"preset\":\"public_chat\"}");
 	synced(a, PRESENCE_ONLINE, true);
