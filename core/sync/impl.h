@@ -41,6 +41,7 @@ struct sync_event {
 	size_t text_n[2];
 	int push_class;		/* only of timelines */
 	size_t size;		/* octets of a content that is not loaded yet, at most */
+	bool thin;		/* the row lacks content, or what belongs to it: load_rest_queue() */
 };
 
 /* A row of line 0: the key had this event for since <= version < until. */
@@ -249,7 +250,7 @@ void load_members_take(struct load *l, struct rows *r);
 /* What bare rows leave out, beside names, of events of timelines. The lists are of the caller, and sorted by taking. */
 struct load_rest {
 	struct sync_event **own, **shown;	/* sent by the reader: their transaction ids; shown: does anything relate to them? */
-	struct sync_event **thin;		/* shown, and without content yet */
+	struct sync_event **thin;		/* shown, and thin */
 	size_t nown, nshown, nthin;
 	struct rows txn, relation, body;
 };

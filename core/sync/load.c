@@ -54,7 +54,8 @@ STMT(sync_timeline_bare, TIMELINE(ROOM_EVENT_COLS_BARE("$5", "octet_length(e.con
 /*
  * Thin: where most may be hidden from the reader, who is $6, or much is asked for. Content comes only if whether he sees the event hangs
  * on it: his membership, history visibility, or if $7 says that the filter is about `url`. It is 64 KB at most each, so of a room
- * no more than q.bytes; the row that would be more has the last column true, and those after it are not there.
+ * no more than q.bytes; the row that would be more has the last column but one true, and those after it are not there. What comes with
+ * content is left out in any case: sync_bodies has it. The last column is the content's size, and tells this statement from the others.
  */
 STMT(sync_timeline_thin,
     "SELECT " ROOM_EVENT_COLS_THIN("e.judged AND e.read <= q.bytes") ", NULL::bigint, NULL::text, e.push_class, " LOST
@@ -331,6 +332,7 @@ take_timeline(struct load *l, struct rows *r)
 		e->push_class = (int)db_i64(r, ROOM_EVENT_NCOLS + 2);
 		e->lost = db_bool(r, ROOM_EVENT_NCOLS + 3);
 		e->size = db_null(r, ROOM_EVENT_NCOLS + 5) ? CONTENT_MAX : (size_t)db_i64(r, ROOM_EVENT_NCOLS + 5);
+		e->thin = !e->ev.content || !db_null(r, ROOM_EVENT_NCOLS + 5);
 		if (db_bool(r, ROOM_EVENT_NCOLS + 4)) {
 			m->cut = true;
 			continue;

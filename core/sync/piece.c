@@ -325,7 +325,7 @@ related_among(const struct ctx *cx, const struct sync_job *j, struct sync_event 
 	return n;
 }
 
-/* Of the events of timelines: whose transaction ids are asked for, to which others may relate that are bundled with them, whose content. */
+/* Of the events of timelines: whose transaction ids are asked for, to which others may relate that are bundled with them, the rest of whose rows. */
 static void
 piece_rest(struct piece *p)
 {
@@ -346,7 +346,7 @@ piece_rest(struct piece *p)
 		if (j->limited || j->full)
 			r->nshown += related_among(&p->cx, j, r->shown + r->nshown);
 		for (k = 0; k < j->nshown; k++)
-			if (!j->shown[k]->ev.content)
+			if (j->shown[k]->thin)
 				r->thin[r->nthin++] = j->shown[k];
 	}
 	load_rest_queue(&p->cx, r, p->q);

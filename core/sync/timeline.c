@@ -113,6 +113,7 @@ timeline_pick(struct arena *a, const struct sync_req *q, struct sync_job *j)
 	size_t i, n = 0, nhidden = 0, bytes = 0, max = (size_t)q->f->timeline.limit;
 	struct sync_event **hidden = arena_alloc(a, (m->ntl + 1) * sizeof *hidden);	/* state that no newer one shown replaces */
 	bool end = m->whole, below_hidden = false;
+
 	j->shown = arena_alloc(a, (max + 1) * sizeof *j->shown);
 	j->limited = j->hid_state = false;
 	for (i = 0; i < m->ntl; i++) {

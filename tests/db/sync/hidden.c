@@ -195,3 +195,39 @@ Test(sync_hidden, a_mention_that_is_hidden_counts)
 	cr_expect_eq(json_get_int(counts, "highlight_count", -1), 1);
 	cr_expect_eq(json_get_int(counts, "notification_count", -1), 1);
 }
+
+/*
+ * What had to be read to know whether it is shown (the reader's own membership, who sees the history, what has a url) is as whole as
+ * the rest: it tells what was before it, and as a PDU is one.
+ */
+Test(sync_hidden, what_had_to_be_read_is_whole)
+{
+	static const char *const filters[] = { "{\"room\":{\"timeline\":{\"limit\":60}}}",
+		"{\"room\":{\"timeline\":{\"limit\":20,\"not_types\":[\"x\"]}}}",
+		"{\"event_format\":\"federation\",\"room\":{\"timeline\":{\"limit\":60}}}" };
+	struct client *a = client_new("alice");
+	const char *room = client_room(a, "{\"preset\":\"public_chat\"}");
+	int64_t bytes;
+
+	cr_assert_eq(client_state(a, room, "m.room.history_visibility", "", "{\"history_visibility\":\"joined\"}"), M_OK);
+	cr_assert_eq(client_state(a, room, "m.room.member", a->user, "{\"membership\":\"join\",\"displayname\":\"new\"}"), M_OK);
+	for (size_t f = 0; f < sizeof filters / sizeof *filters; f++) {
+		const struct json *tl, *member, *history;
+
+		a->filter = filters[f];
+		tl = at(room_in(ask(a, NULL, &bytes), "join", room), "timeline/events");
+		cr_assert_geq(tl->u.arr.n, 2);
+		member = tl->u.arr.v[tl->u.arr.n - 1];
+		history = tl->u.arr.v[tl->u.arr.n - 2];
+		cr_expect(json_str_eq(at(member, "content/displayname"), "new"));
+		cr_expect(json_str_eq(json_get(member, "state_key"), a->user));
+		cr_expect(json_str_eq(at(history, "content/history_visibility"), "joined"));
+		if (f == 2) {
+			cr_expect_not_null(json_get(member, "auth_events"));
+			cr_expect_not_null(json_get(history, "auth_events"));
+			continue;
+		}
+		cr_expect(json_str_eq(at(member, "unsigned/prev_content/membership"), "join"), "%s", filters[f]);
+		cr_expect(json_str_eq(at(history, "unsigned/prev_content/history_visibility"), "shared"), "%s", filters[f]);
+	}
+}
