@@ -99,6 +99,14 @@ known_session(struct generation *g, const unsigned char *hash)
 	return s;
 }
 
+/* A token is found again and again (where no transaction is begun for it, with each request): what is known is not copied anew. */
+static void
+keep(struct arena *a, const char **to, const char *s)
+{
+	if (*to == NULL || strcmp(*to, s) != 0)
+		*to = arena_strdup(a, s);
+}
+
 /* As cx has it. */
 static void
 remember(struct ctx *cx, const unsigned char *hash, const char *kind)
@@ -120,10 +128,8 @@ remember(struct ctx *cx, const unsigned char *hash, const char *kind)
 		*bucket = s;
 		g->n++;
 	}
-	if (s->connection != db_connection(cx->db)) {
-		s->user = arena_strdup(g->a, cx->user);
-		s->device_id = arena_strdup(g->a, cx->device_id);
-	}
+	keep(g->a, &s->user, cx->user);
+	keep(g->a, &s->device_id, cx->device_id);
 	s->kind = strcmp(kind, "guest") == 0 ? "guest" : strcmp(kind, "appservice") == 0 ? "appservice" : "user";
 	s->user_nid = cx->user_nid;
 	s->device = cx->device;

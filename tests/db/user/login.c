@@ -1,4 +1,5 @@
 /* tests/db/user/login.c - logging in while somebody changes the account; devices that log in twice. */
+#include <malloc.h>
 #include <string.h>
 
 #include "core/user/account.h"
@@ -195,6 +196,27 @@ Test(login, a_token_that_is_remembered)
 	cr_assert_eq(assumed(c, s.token), E_RETRY);
 	cr_assert_eq(session_find(c, s.token), M_UNKNOWN_TOKEN);
 	cr_assert_eq(assumed(c, s.token), M_NOT_FOUND);
+	sessions_free(c->sessions);
+	session_end(c);
+}
+
+/* A request that has no transaction of its own finds its token each time: a device that syncs for weeks costs no more than one. */
+Test(login, a_token_that_is_found_often)
+{
+	struct ctx *c = session();
+	struct session s;
+	size_t before = 0;
+
+	c->sessions = sessions_new();
+	cr_assert_eq(login_as(cx, "alice", "pw", "D", &s), M_OK);
+	for (int i = 0; i < 4000; i++) {
+		session_next(c);
+		cr_assert_eq(session_find(c, s.token), M_OK);
+		if (i == 1000)
+			before = mallinfo2().uordblks;
+	}
+	cr_expect_lt(mallinfo2().uordblks, before + 50000);
+	cr_assert_eq(assumed(c, s.token), M_OK);
 	sessions_free(c->sessions);
 	session_end(c);
 }
