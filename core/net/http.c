@@ -4,18 +4,22 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
 #include "core/base/utf8.h"
 #include "core/base/version.h"
 #include "core/net/easy.h"
 
 #define CONNECT_TIMEOUT_MS 10000L
 #define IDLE_CONNECTIONS 64L
+#define ABSENCE_MS 50
+#define ABSENCE_MAX_MS 10000		/* of one call: who leased something for it (core/push/deliver.c) counts on its end */
 
 struct http {
 	const struct conf *conf;
 	CURLM *multi;
 	struct call *calls;	/* under way */
 	size_t n;
+	int64_t left;		/* CLOCK_MONOTONIC ms: until then answers were waited for */
 };
 
 struct call {
@@ -30,6 +34,7 @@ struct call {
 	char *body;		/* of the answer */
 	size_t n, cap, max;
 	bool too_big;
+	int64_t timeout_ms, allowed;	/* allowed: of it, for absence */
 };
 
 static const struct {
@@ -166,7 +171,7 @@ set_options(struct call *c, const struct http_request *rq)
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_USERAGENT, "Hearth/" HEARTH_VERSION);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_TIMEOUT_MS);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)(rq->timeout_ms ? rq->timeout_ms : HTTP_TIMEOUT_MS));
+	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
 	curl_easy_setopt(easy, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)c->max);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, c);
@@ -181,7 +186,8 @@ http_start(struct http *h, const struct http_request *rq, void (*done)(void *arg
 	struct call *c = arena_zalloc(a, sizeof *c);
 
 	*c = (struct call){ .h = h, .a = a, .done = done, .arg = arg, .easy = net_easy_new(h->conf), .next = h->calls,
-		.prev = &h->calls, .max = rq->answer_max ? rq->answer_max : HTTP_ANSWER_MAX };
+		.prev = &h->calls, .max = rq->answer_max ? rq->answer_max : HTTP_ANSWER_MAX,
+		.timeout_ms = rq->timeout_ms ? rq->timeout_ms : HTTP_TIMEOUT_MS };
 	if (c->next != NULL)
 		c->next->prev = &c->next;
 	h->calls = c;
@@ -231,6 +237,24 @@ perform(struct http *h)
 	}
 }
 
+/*
+ * Who did other things meanwhile (asked the database) did not listen: that is not to the debit of those who are called. libcurl looks at
+ * the time before it looks whether an answer is there, and has not sent yet what was started since.
+ */
+static void
+allow_for_absence(struct http *h)
+{
+	int64_t away = h->left != 0 ? clock_mono_ms() - h->left : 0;
+
+	for (struct call *c = h->calls; c != NULL && away >= ABSENCE_MS; c = c->next) {
+		int64_t ms = away < ABSENCE_MAX_MS - c->allowed ? away : ABSENCE_MAX_MS - c->allowed;
+
+		c->allowed += ms;
+		c->timeout_ms += ms;
+		curl_easy_setopt(c->easy, CURLOPT_TIMEOUT_MS, (long)c->timeout_ms);
+	}
+}
+
 void
 http_wait(struct http *h, struct pollfd *fds, size_t nfds, int ms)
 {
@@ -241,8 +265,10 @@ http_wait(struct http *h, struct pollfd *fds, size_t nfds, int ms)
 	for (size_t i = 0; i < nfds; i++)
 		w[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = (short)((fds[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
 			(fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0)) };
+	allow_for_absence(h);
 	perform(h);	/* what was started since */
 	curl_multi_poll(h->multi, w, (unsigned)nfds, ms, NULL);
+	h->left = clock_mono_ms();
 	for (size_t i = 0; i < nfds; i++)
 		fds[i].revents = (short)((w[i].revents & CURL_WAIT_POLLIN ? POLLIN : 0) |
 		    (w[i].revents & CURL_WAIT_POLLOUT ? POLLOUT : 0));

@@ -31,7 +31,7 @@ struct http_request {
 	const char *const *headers;	/* "Name: value", ended by NULL; or NULL. With a body: also its Content-Type */
 	const char *body;		/* copied; NULL: none */
 	size_t body_n;
-	int64_t timeout_ms;		/* of the whole; 0: HTTP_TIMEOUT_MS */
+	int64_t timeout_ms;		/* of the whole, while it is waited for (http_wait()); 0: HTTP_TIMEOUT_MS */
 	size_t answer_max;		/* bytes of the body; 0: HTTP_ANSWER_MAX */
 };
 

@@ -27,7 +27,6 @@ STMT(again_keep,
 
 struct again {
 	int64_t pusher, nid, usr, event, room;
-	bool old;		/* more than PUSH_AGAIN_MAX are newer */
 	bool notify, highlight;
 	const char *sound;	/* esc */
 };
@@ -81,7 +80,7 @@ judge_invitation(struct ctx *cx, struct arena *a, struct again *g)
 	return e;
 }
 
-/* How many, from the first on, are of the same event. Old ones are left at the end. */
+/* How many, from the first on, are of the same event. */
 static size_t
 together(const struct again *g, size_t n)
 {
@@ -151,7 +150,7 @@ push_again(struct ctx *cx, struct rows *r, int64_t *dropped)
 	if (r->n == 0)
 		return M_OK;
 	while (db_next(r)) {
-		/* The old ones to the end: they are not asked about. */
+		/* Of whom more than PUSH_AGAIN_MAX are newer, to the end: they are not asked about, and go. */
 		struct again *v = &g[db_i64(r, 5) > PUSH_AGAIN_MAX ? --old : n++];
 		*v = (struct again){ .pusher = db_i64(r, 0), .nid = db_i64(r, 1), .usr = db_i64(r, 2), .event = db_i64(r, 3), .room = db_i64(r, 4) };
 		judged = db_i64(r, 6);

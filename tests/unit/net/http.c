@@ -128,6 +128,41 @@ Test(http, a_name_that_nobody_resolves_holds_up_nobody, .timeout = 60)
 
 /* ---- waiting */
 
+static void
+note_fault(void *arg, const struct http_answer *ans)
+{
+	*(const char **)arg = http_fault_name(ans->fault);
+}
+
+/* The answer came in time, but nobody looked: he who calls was away for longer than it might take. */
+Test(http, an_answer_that_was_there_is_taken)
+{
+	static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+	struct http *h = http_new(&lax);
+	struct arena *a = arena_new();
+	int port, fd = listener(&port), to = -1;
+	struct http_request rq = { .method = "GET", .url = arena_printf(a, "http://127.0.0.1:%d/", port), .timeout_ms = 1000 };
+	const char *came = NULL;
+	char ask[1000];
+
+	http_start(h, &rq, note_fault, &came);
+	while (to < 0 && came == NULL) {
+		http_wait(h, NULL, 0, 1);
+		to = accept(fd, NULL, NULL);
+	}
+	while (came == NULL && recv(to, ask, sizeof ask, MSG_DONTWAIT) <= 0)
+		http_wait(h, NULL, 0, 1);
+	cr_assert_eq(write(to, answer, sizeof answer - 1), sizeof answer - 1);
+	usleep(1200 * 1000);
+	while (came == NULL)
+		http_wait(h, NULL, 0, 10);
+	cr_expect_str_eq(came, "ok");
+	close(to);
+	close(fd);
+	http_free(h);
+	arena_free(a);
+}
+
 Test(http, as_many_descriptors_as_it_takes)
 {
 	struct http *h = http_new(&strict);
