@@ -19,7 +19,7 @@ struct http {
 	CURLM *multi;
 	struct call *calls;	/* under way */
 	size_t n;
-	int64_t left;		/* CLOCK_MONOTONIC ms: until then answers were waited for */
+	int64_t left;		/* CLOCK_MONOTONIC ms: since then nobody listens; 0: nobody has yet */
 };
 
 struct call {
@@ -222,21 +222,6 @@ end(struct call *c, CURLcode code)
 	call_free(c);
 }
 
-static void
-perform(struct http *h)
-{
-	CURLMsg *m;
-	int running, left;
-
-	curl_multi_perform(h->multi, &running);
-	while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
-		struct call *c = NULL;
-
-		if (m->msg == CURLMSG_DONE && curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c) == CURLE_OK && c != NULL)
-			end(c, m->data.result);
-	}
-}
-
 /*
  * Who did other things meanwhile (asked the database) did not listen: that is not to the debit of those who are called. libcurl looks at
  * the time before it looks whether an answer is there, and has not sent yet what was started since.
@@ -255,20 +240,38 @@ allow_for_absence(struct http *h)
 	}
 }
 
+static void
+perform(struct http *h)
+{
+	CURLMsg *m;
+	int running, left;
+
+	allow_for_absence(h);
+	curl_multi_perform(h->multi, &running);
+	h->left = clock_mono_ms();
+	while ((m = curl_multi_info_read(h->multi, &left)) != NULL) {
+		struct call *c = NULL;
+
+		if (m->msg == CURLMSG_DONE && curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &c) == CURLE_OK && c != NULL)
+			end(c, m->data.result);
+	}
+}
+
 void
 http_wait(struct http *h, struct pollfd *fds, size_t nfds, int ms)
 {
 	struct curl_waitfd w[HTTP_WAIT_FDS_MAX];
+	int64_t begin;
 
 	if (nfds > HTTP_WAIT_FDS_MAX)
 		abort();
 	for (size_t i = 0; i < nfds; i++)
 		w[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = (short)((fds[i].events & POLLIN ? CURL_WAIT_POLLIN : 0) |
 			(fds[i].events & POLLOUT ? CURL_WAIT_POLLOUT : 0)) };
-	allow_for_absence(h);
 	perform(h);	/* what was started since */
+	begin = clock_mono_ms();
 	curl_multi_poll(h->multi, w, (unsigned)nfds, ms, NULL);
-	h->left = clock_mono_ms();
+	h->left += clock_mono_ms() - begin;
 	for (size_t i = 0; i < nfds; i++)
 		fds[i].revents = (short)((w[i].revents & CURL_WAIT_POLLIN ? POLLIN : 0) |
 		    (w[i].revents & CURL_WAIT_POLLOUT ? POLLOUT : 0));

@@ -80,19 +80,23 @@ class Server {
 		return stdout.trim();
 	}
 
-	// Pids below deploy/local whose command line matches: /serve/ are the workers, /postgres -D/, /nginx: master/.
+	// Pids below deploy/local whose command line matches: /serve/ are the workers, /postgres -D/, /nginx: master/. /proc is read once: for
+	// each of them again, it took seconds on a busy machine, in which this process did nothing else.
 	children(pattern, of = this.pid) {
-		const found = [];
+		const below = new Map();
 		for (const p of fs.readdirSync("/proc").filter((n) => /^\d+$/.test(n))) {
 			try {
-				const stat = fs.readFileSync(`/proc/${p}/stat`, "utf8");
-				if (Number(stat.slice(stat.lastIndexOf(")") + 4).split(" ")[0]) !== of) continue;
-				const cmd = fs.readFileSync(`/proc/${p}/cmdline`, "utf8").replaceAll("\0", " ");
-				if (pattern.test(cmd)) found.push(Number(p));
-				found.push(...this.children(pattern, Number(p)));
+				const stat = fs.readFileSync(`/proc/${p}/stat`, "utf8"), parent = Number(stat.slice(stat.lastIndexOf(")") + 4).split(" ")[0]);
+				below.set(parent, [...(below.get(parent) ?? []), Number(p)]);
 			} catch { /* it is gone */ }
 		}
-		return found;
+		const all = [of];
+		for (const p of all) all.push(...(below.get(p) ?? []));
+		return all.slice(1).filter((p) => {
+			try {
+				return pattern.test(fs.readFileSync(`/proc/${p}/cmdline`, "utf8").replaceAll("\0", " "));
+			} catch { return false; }
+		});
 	}
 
 	async stop({ keep = false } = {}) {
