@@ -174,6 +174,7 @@ light_job(struct sync_run *run, struct sync_req *q, struct sync_room *m, const s
 	*j = (struct sync_job){ .room = m, .room_nid = m->nid, .section = SECT_JOIN, .unread = unread };
 	if (position_new(&q->since, m->full_state_pos) || !timeline_pick(run->cx->a, q, j) || wants_bundles(j))
 		return false;
+	q->told += j->bytes;
 	q->njobs++;
 	return true;
 }
@@ -189,6 +190,7 @@ light_answer(struct sync_run *run, struct sync_req *q, struct load *l)
 	for (i = 0; i < q->nrooms; i++)
 		if (!light_job(run, q, room_find(l->rooms, l->n, q->rooms[i]), q->unread ? &q->unread[i] : NULL)) {
 			q->alone = true;
+			q->told = 0;
 			return;
 		}
 	answer_open(run, q);

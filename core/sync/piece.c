@@ -9,7 +9,7 @@
  *
  * All that are under way have about PIECE_EVENTS events at most (one room may have more), so a client of 5,000 rooms, or of fifty with
  * ten thousand members, costs a worker no more than its answer and those. Long contents of timelines are loaded with the second load,
- * when it is known that they are shown (sync_timeline_thin), and of an answer's timelines they are no more than ANSWER_BYTES.
+ * when it is known that they are shown (sync_timeline_thin), and of an answer's timelines they are no more than ANSWER_BYTES (timeline_pick()).
  */
 #include "core/room/erased.h"
 #include "core/room/names.h"
