@@ -94,7 +94,7 @@ static const struct setting {
 	S(push_timeout_ms, INT, "15000", 100, 120000, "How long a push gateway may take to answer, in ms."),
 	S(max_request_bytes, INT, "1048576", 65536, 104857600, "The largest JSON body, in bytes."),
 	S(sync_timeout_max_ms, INT, "300000", 0, 3600000, "The longest that a sync may wait, in ms (nginx's fastcgi_read_timeout must be longer)."),
-	S(wake_interval_ms, INT, "5", 0, 1000, "The least time between two wake-ups to other containers, in ms."),
+	S(wake_interval_ms, INT, "5", 0, 1000, "The least time between two wake-ups to other containers, in ms. While there are none it is 100."),
 	S(failpoint, STR, "", 0, 1000, "For tests: see core/base/failpoint.h."),
 	S(log_level, STR, "info", 1, 10, "debug, info, warn or error."),
 #undef S

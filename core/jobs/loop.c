@@ -180,7 +180,7 @@ jobs_main(const struct conf *conf, volatile sig_atomic_t *stop, struct push_coun
 	l.cx.meanwhile_arg = &l;
 	l.turned = turned;
 	l.cx.db = db_open(conf->database_url);
-	l.ear = listener_new(conf, "", on_woken, &l);
+	l.ear = listener_new(conf, "", on_woken, NULL, &l);
 	l.http = http_new(conf);
 	l.delivery = delivery_new(&l.cx, l.http, counters);
 	while (!*stop) {

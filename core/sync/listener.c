@@ -15,6 +15,7 @@ STMT(listener_listen, "LISTEN wake");
 struct listener {
 	const char *own;
 	void (*woken)(void *arg, const int64_t *keys, size_t n);
+	void (*other)(void *arg, bool hello);
 	void *arg;
 	struct async *as;
 	struct ctx cx;
@@ -24,13 +25,14 @@ struct listener {
 };
 
 struct listener *
-listener_new(const struct conf *conf, const char *own, void (*woken)(void *arg, const int64_t *keys, size_t n), void *arg)
+listener_new(const struct conf *conf, const char *own, void (*woken)(void *arg, const int64_t *keys, size_t n),
+    void (*other)(void *arg, bool hello), void *arg)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 
 	if (l == NULL)
 		abort();
-	*l = (struct listener){ .own = own, .woken = woken, .arg = arg, .as = async_new(conf->database_url) };
+	*l = (struct listener){ .own = own, .woken = woken, .other = other, .arg = arg, .as = async_new(conf->database_url) };
 	l->cx = (struct ctx){ .a = arena_new(), .db = async_db(l->as), .conf = conf };
 	return l;
 }
@@ -73,7 +75,10 @@ hear(struct listener *l)
 
 		if ((payload = async_notify(l->as, l->cx.a)) == NULL)
 			return;
-		if ((n = wake_payload_read(payload, l->own, keys, sizeof(keys) / sizeof(*keys))) > 0)
+		n = wake_payload_read(payload, l->own, keys, sizeof(keys) / sizeof(*keys));
+		if (l->other != NULL && wake_payload_other(payload, l->own))
+			l->other(l->arg, n == 0);
+		if (n > 0)
 			l->woken(l->arg, keys, n);
 		arena_rewind(l->cx.a, mark);
 	}

@@ -13,10 +13,12 @@ struct listener;
 struct conf;
 
 /*
- * own: the container whose own wake-ups are passed over, "" for none; it must live as long as the listener. woken is called from
- * listener_step(); the keys live until it returns.
+ * own: the container whose own wake-ups are passed over, "" for none; it must live as long as the listener. Called from
+ * listener_step(): woken (the keys live until it returns) and, if not NULL, other: for each time that another container says something; hello:
+ * it says only that it is there.
  */
-struct listener *listener_new(const struct conf *conf, const char *own, void (*woken)(void *arg, const int64_t *keys, size_t n), void *arg);
+struct listener *listener_new(const struct conf *conf, const char *own, void (*woken)(void *arg, const int64_t *keys, size_t n),
+    void (*other)(void *arg, bool hello), void *arg);
 void listener_free(struct listener *l);
 struct async_want listener_want(const struct listener *l);
 bool listener_step(struct listener *l);		/* true: it listens from now on, and did not before */

@@ -16,6 +16,10 @@
 #define TAIL_ROWS 8000		/* of one look, as in the statement; more: everybody is woken */
 #define KEYS_USERS 64		/* of those whose devices changed: so many are asked for their rooms at once, */
 #define KEYS_ROOMS 500		/* as in the statement; who has more is asked for alone */
+#define HELLO_MS 10000		/* a container says so often that it is there */
+#define HELLO_GAP_MS 1000	/* and answers others who say so, but not more often than this */
+#define OTHERS_MS 30000		/* after so long without a word there are no others */
+#define ALONE_MS 100		/* between two wake-ups while there are none: the workers of role jobs look no more often (core/jobs/loop.c) */
 #define TELL_MAX 8192		/* keys kept for the others; what is beyond they find by their own looks */
 
 STMT(news_setup, "SET synchronous_commit = off");	/* a wake-up is worth no flush */
@@ -59,7 +63,7 @@ STMT(news_typing,
     "SELECT room, usr, until FROM typing WHERE pos >= $1 UNION ALL SELECT room, usr, until FROM typing WHERE pos = ANY($2)");
 STMT(news_typing_all, "SELECT room, usr, until FROM typing WHERE until > $1");
 
-enum work { NOTHING, SETUP, NOTIFY, LOOK, ROOMS };
+enum work { NOTHING, SETUP, HELLO, NOTIFY, LOOK, ROOMS };
 
 /* What a look found whose rooms have yet to be told. The position moves on behind it. */
 struct rest {
@@ -92,8 +96,44 @@ struct news {
 
 	int64_t *tell;
 	size_t ntell;
-	int64_t next_tell;
+	bool jobs;			/* WAKE_JOBS is among them */
+	int64_t told;			/* when it was last told; CLOCK_MONOTONIC ms, as these: */
+	int64_t said_hello, next_hello, others_until;
 };
+
+static void
+on_woken(void *arg, const int64_t *keys, size_t count)
+{
+	struct news *n = arg;
+
+	n->sink.woken(n->sink.arg, keys, count);
+}
+
+static void
+on_other(void *arg, bool hello)
+{
+	struct news *n = arg;
+	int64_t now = clock_mono_ms();
+
+	n->others_until = now + OTHERS_MS;
+	if (hello && now - n->said_hello > HELLO_GAP_MS)	/* it may be new, and is to know of this one */
+		n->next_hello = 0;
+}
+
+bool
+news_others(const struct news *n)
+{
+	return clock_mono_ms() < n->others_until;
+}
+
+/* When what is kept for the others may be told. */
+static int64_t
+tell_at(const struct news *n)
+{
+	int64_t gap = n->conf->wake_interval_ms;
+
+	return n->told + (gap > ALONE_MS || n->jobs || news_others(n) ? gap : ALONE_MS);
+}
 
 struct news *
 news_new(const struct conf *conf, const struct news_sink *sink)
@@ -110,7 +150,7 @@ news_new(const struct conf *conf, const struct news_sink *sink)
 	n->as = async_new(conf->database_url);
 	n->cx = (struct ctx){ .a = arena_new(), .db = async_db(n->as), .conf = conf };
 	snprintf(n->id, sizeof(n->id), "%s", random_letters(n->pos_arena, 16));
-	n->ear = listener_new(conf, n->id, sink->woken, sink->arg);
+	n->ear = listener_new(conf, n->id, on_woken, on_other, n);
 	return n;
 }
 
@@ -153,8 +193,10 @@ news_due(const struct news *n)
 		return 0;
 	if (n->follow && n->next_look < at)
 		at = n->next_look;
-	if (n->ntell > 0 && n->next_tell < at)
-		at = n->next_tell;
+	if (n->ntell > 0 && tell_at(n) < at)
+		at = tell_at(n);
+	if (n->ready && n->next_hello < at)
+		at = n->next_hello;
 	return at;
 }
 
@@ -403,8 +445,10 @@ key_cmp(const void *a, const void *b)
 void
 news_tell(struct news *n, const int64_t *keys, size_t count)
 {
-	for (size_t i = 0; i < count && n->ntell < TELL_MAX; i++)
+	for (size_t i = 0; i < count && n->ntell < TELL_MAX; i++) {
 		n->tell[n->ntell++] = keys[i];
+		n->jobs |= keys[i] == WAKE_JOBS;
+	}
 }
 
 static void
@@ -421,10 +465,21 @@ tell(struct news *n)
 	told = wake_payload(payload, n->id, n->tell, unique);
 	n->ntell = unique - told;
 	memmove(n->tell, n->tell + told, n->ntell * sizeof(*n->tell));
-	n->next_tell = clock_mono_ms() + n->conf->wake_interval_ms;
+	n->told = clock_mono_ms();
+	n->jobs = n->jobs && n->ntell > 0;
 	db_queue(cx, NULL, DB_NONE, &news_notify, P_TEXT(payload));
 	n->work = NOTIFY;
 	async_go(n->as, cx);
+}
+
+static void
+hello(struct news *n)
+{
+	n->said_hello = clock_mono_ms();
+	n->next_hello = n->said_hello + HELLO_MS;
+	db_queue(&n->cx, NULL, DB_NONE, &news_notify, P_TEXT(n->id));
+	n->work = HELLO;
+	async_go(n->as, &n->cx);
 }
 
 static void
@@ -472,7 +527,9 @@ worker_step(struct news *n)
 		return;
 	if (!n->ready)
 		setup(n);
-	else if (n->ntell > 0 && n->next_tell <= now)
+	else if (n->next_hello <= now)
+		hello(n);
+	else if (n->ntell > 0 && tell_at(n) <= now)
 		tell(n);
 	else if (n->rest.a != NULL)
 		ask_rooms(n);
@@ -484,7 +541,7 @@ void
 news_step(struct news *n)
 {
 	if (listener_step(n->ear))
-		n->next_look = 0;	/* for what was not heard before */
+		n->next_look = n->next_hello = 0;	/* for what was not heard before, and whoever is there answers */
 	worker_step(n);
 	wake_ended(n);
 }

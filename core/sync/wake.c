@@ -71,3 +71,11 @@ wake_payload_read(const char *payload, const char *own, int64_t *keys, size_t ma
 	}
 	return n;
 }
+
+bool
+wake_payload_other(const char *payload, const char *own)
+{
+	size_t len = strcspn(payload, " ");
+
+	return len > 0 && !(len == 1 && *payload == '-') && !(len == strlen(own) && memcmp(payload, own, len) == 0);
+}

@@ -41,5 +41,7 @@ void wake_send(const struct touched *t);	/* nothing touched: nothing sent */
 size_t wake_payload(char *out, const char *container, const int64_t *keys, size_t n);
 /* Reads a payload, also of foreign make: what is not understood is left out. Returns the keys, at most max; 0 when it is our own. */
 size_t wake_payload_read(const char *payload, const char *own, int64_t *keys, size_t max);
+/* Does another container say this? One without keys says no more than that it is there. */
+bool wake_payload_other(const char *payload, const char *own);
 
 #endif

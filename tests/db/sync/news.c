@@ -113,6 +113,12 @@ up(struct ear *a, struct ear *b)
 }
 
 static bool
+know_each_other(struct ear *a, struct ear *b)
+{
+	return news_others(a->n) && news_others(b->n);
+}
+
+static bool
 b_woken(struct ear *a, struct ear *b)
 {
 	return b->nwoken >= 2;
@@ -172,6 +178,25 @@ Test(news, containers_tell_each_other)
 	sql("SELECT pg_notify('wake', '- u77')");
 	turn(a, b, a_woken);
 	cr_expect(has(a->woken, a->nwoken, WAKE_USER(77)));
+	ear_free(a);
+	ear_free(b);
+}
+
+/* Who comes later is heard of by those who are there, and hears of them, though nothing happens. */
+Test(news, containers_know_of_each_other)
+{
+	static const int64_t key = WAKE_ROOM(ROOM);
+	struct ear *a = ear_new(), *b;
+
+	news_follow(a->n, NULL);
+	turn(a, NULL, up);
+	sql("SELECT pg_notify('wake', '- r%d')", ROOM);
+	turn(a, NULL, a_woken);
+	cr_expect_not(news_others(a->n), "what is done by hand is no container, and it is none itself");
+	news_tell(a->n, &key, 1);
+	cr_expect_leq(news_due(a->n), clock_mono_ms(), "the first is told at once");
+	b = ear_new();
+	turn(a, b, know_each_other);
 	ear_free(a);
 	ear_free(b);
 }

@@ -66,4 +66,7 @@ Test(wake, foreign_payloads)
 	cr_expect_eq(wake_payload_read("-", "me", got, 4), 0);
 	cr_expect_eq(wake_payload_read("- ", "me", got, 4), 0);
 	cr_expect_eq(wake_payload_read("- r1 r2 r3 r4 r5", "me", got, 4), 4);
+	cr_expect(wake_payload_other("mexico r5", "me") && wake_payload_other("mexico", "me") && wake_payload_other("m", "me"));
+	cr_expect_not(wake_payload_other("me r5", "me") || wake_payload_other("me", "me") || wake_payload_other("- r5", "me") || wake_payload_other("-", "me"));
+	cr_expect_not(wake_payload_other("", "me") || wake_payload_other(" r5", "me"));
 }
