@@ -46,7 +46,7 @@ static struct park {
 	struct news *news;
 	int ep, signals;
 	int64_t born;
-	bool in_charge, told_ready, blocked;
+	bool in_charge, told_ready, blocked, news_ready;
 	int64_t blocked_until;
 	bool stopping, done;
 	int64_t stop_until;
@@ -429,11 +429,24 @@ take(uint64_t tag)
 		k.blocked = false;
 		break;
 	case NEWS:
-		break;		/* stepped in every turn */
+		k.news_ready = true;
+		break;
 	case WAITER:
 		client_gone((uint32_t)tag);
 		break;
 	}
+}
+
+/* When news_step() is due without anything having come. */
+static int64_t
+news_at(void)
+{
+	int64_t at = news_due(k.news);
+
+	for (int i = 0; i < NEWS_CONNECTIONS; i++)
+		if (news_want(k.news, i).at < at)
+			at = news_want(k.news, i).at;
+	return at;
 }
 
 static void
@@ -450,12 +463,9 @@ watch_news(void)
 static int
 patience(void)
 {
-	int64_t now = clock_mono_ms(), at = news_due(k.news);
+	int64_t now = clock_mono_ms(), at = news_at();
 	int ms = lot_patience(k.lot, now);
 
-	for (int i = 0; i < NEWS_CONNECTIONS; i++)
-		if (news_want(k.news, i).at < at)
-			at = news_want(k.news, i).at;
 	if (ms >= 0 && now + ms < at)
 		at = now + ms;
 	if (k.blocked && k.blocked_until < at)
@@ -488,14 +498,17 @@ turn(void)
 	uint32_t ticket;
 	int n;
 
-	watch_news();
 	n = epoll_wait(k.ep, ev, 256, patience());
 	for (int i = 0; i < n && !k.done; i++)
 		take(ev[i].data.u64);
 	if (k.done)
 		return;
-	news_step(k.news);
 	now = clock_mono_ms();
+	if (k.news_ready || news_at() <= now) {	/* not for each wake-up: it looks at its sockets by itself */
+		news_step(k.news);
+		watch_news();
+		k.news_ready = false;
+	}
 	k.env->sh->park_turn = now;
 	if (k.nsoon > 0 && k.soon_at <= now)
 		wake_soon_ones();
@@ -531,6 +544,7 @@ park_main(const struct env *env)
 	k.ep = epoll_create1(EPOLL_CLOEXEC);
 	watch(EPOLL_CTL_ADD, k.signals, SIGNAL, 0, EPOLLIN);
 	watch(EPOLL_CTL_ADD, env->fd[FD_BATON_R], BATON, 0, EPOLLIN);
+	watch_news();
 	while (!k.done)
 		turn();
 	return 0;

@@ -30,6 +30,7 @@ STMT(db_session,
     "SELECT set_config('application_name', $1, false), set_config('search_path', 'hearth', false),"
     " set_config('jit', 'off', false), set_config('plan_cache_mode', 'force_generic_plan', false),"
     " set_config('enable_seqscan', 'off', false), set_config('TimeZone', 'UTC', false), set_config('bytea_output', 'hex', false),"
+    " set_config('default_transaction_isolation', 'read committed', false), set_config('default_transaction_read_only', 'off', false),"
     " set_config('statement_timeout', '15s', false), set_config('lock_timeout', '3s', false),"
     " set_config('idle_in_transaction_session_timeout', '5s', false),"
     " set_config('client_connection_check_interval', '2s', false),"

@@ -9,7 +9,7 @@
 #include "core/db/impl.h"
 
 STMT(tx_begin_ro, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-STMT(tx_begin_rw, "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE");
+STMT(tx_begin_rw, "BEGIN");	/* READ COMMITTED READ WRITE: db_session sees to it, once and not each time */
 STMT(tx_commit, "COMMIT");
 STMT(tx_rollback, "ROLLBACK");
 
