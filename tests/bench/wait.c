@@ -237,7 +237,7 @@ live_room(long members, long seconds, double *rows, double *wal)
 	event = newest_events(room, rate * seconds);
 	free(db_get("VACUUM ANALYZE"));
 	sleepers_begin(2, waiters - 1, 60000);
-	drive(11);			/* sessions that idle tell their statistics after 10 s */
+	drive(14);			/* sessions that idle tell their statistics after 10 s */
 	before = db_get("SELECT tup_inserted + tup_updated + tup_deleted FROM pg_stat_database WHERE datname = current_database()");
 	lsn = db_get("SELECT pg_current_wal_insert_lsn()");
 	for (begin = now_s(); now_s() < begin + (double)seconds;) {
