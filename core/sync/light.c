@@ -190,7 +190,6 @@ light_answer(struct sync_run *run, struct sync_req *q, struct load *l)
 	for (i = 0; i < q->nrooms; i++)
 		if (!light_job(run, q, room_find(l->rooms, l->n, q->rooms[i]), q->unread ? &q->unread[i] : NULL)) {
 			q->alone = true;
-			q->told = 0;
 			return;
 		}
 	answer_open(run, q);
