@@ -73,8 +73,9 @@ void
 buf_i64(struct buf *b, int64_t v)
 {
 	char digits[I64_DIGITS];
+	size_t n = i64_digits(digits, v);
 
-	buf_add(b, digits, i64_digits(digits, v));
+	buf_add(b, digits, n);
 }
 
 void
