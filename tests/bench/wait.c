@@ -27,8 +27,10 @@ scenario_fanout(void)
 		woken = 0;
 		for (long i = 0; i < n; i++) {
 			load_call(LOAD_STREAM, 0, token(2 + i), path, NULL, false, count_done, &woken, i);
-			if (i % 500 == 499)	/* the socket's queue holds 4,096 */
-				drive(0.5);
+			if (i % 500 == 499) {	/* the socket's queue holds 4,096 */
+				drive(0.1);
+				until_waiting(i - 2000);
+			}
 		}
 		until_waiting(n);
 		c0 = cpu_of("hearth", "postgres");
@@ -64,8 +66,10 @@ scenario_waiting(void)
 	free(since);
 	for (long i = 0; i < n; i++) {
 		load_call(LOAD_STREAM, 0, token(first + i), path, NULL, false, count_done, &woken, i);
-		if (i % 500 == 499)
-			load_run(&never, 1, 0.5);
+		if (i % 500 == 499) {
+			drive(0.1);
+			until_waiting(i - 2000);
+		}
 	}
 	until_waiting(n);
 	say("waiting_park_memory_each", (private_dirty(park) - before) / (double)n, "bytes");
@@ -147,8 +151,10 @@ sleepers_begin(long first, long n, long timeout_ms)
 	for (long i = 0; i < n; i++) {
 		sleepers.v[i].since = strdup(since);
 		sleeper_wait(i);
-		if (i % 500 == 499)
-			drive(0.5);
+		if (i % 500 == 499) {
+			drive(0.1);
+			until_waiting(others + i - 2000);
+		}
 	}
 	until_waiting(others + n);
 }
