@@ -6,7 +6,6 @@
 #include "core/base/clock.h"
 #include "core/live/receipt.h"
 #include "core/push/again.h"
-#include "core/push/deliver.h"
 #include "core/push/deliver_impl.h"
 #include "core/user/account_data.h"
 #include "tests/db/push/world.h"
@@ -25,38 +24,11 @@ silent_gateway(struct arena *a)
 	return arena_printf(a, "http://127.0.0.1:%d/_matrix/push/v1/notify", ntohs(at.sin_port));
 }
 
-struct worker {
-	struct ctx *cx;
-	struct http *http;
-	struct delivery *d;
-	struct push_counters n;
-};
-
-static struct worker *
-worker(void)
-{
-	struct worker *w = calloc(1, sizeof *w);
-
-	cr_assert_not_null(w);
-	w->cx = session();
-	w->cx->conf = push_conf();
-	w->http = http_new(push_conf());
-	w->d = delivery_new(w->cx, w->http, &w->n);
-	return w;
-}
-
 static size_t
 step(struct worker *w)
 {
 	delivery_step(w->d);
 	return delivery_running(w->d);
-}
-
-static void
-until_ended(struct worker *w)
-{
-	while (delivery_running(w->d) > 0)
-		http_wait(w->http, NULL, 0, 100);
 }
 
 /* Anna and bob in a room; bob has said something, and it waits for anna's pusher. */

@@ -1,31 +1,10 @@
 /* tests/db/push/gateway.c - a gateway that cannot be reached: one of its pushers is tried, the others wait */
 #include "core/base/clock.h"
-#include "core/push/deliver.h"
 #include "core/push/deliver_impl.h"
 #include "core/push/gateway.h"
 #include "tests/db/push/world.h"
 
 #define PUSHERS 40
-
-struct worker {
-	struct ctx *cx;
-	struct http *http;
-	struct delivery *d;
-	struct push_counters n;
-};
-
-static struct worker *
-worker(void)
-{
-	struct worker *w = calloc(1, sizeof *w);
-
-	cr_assert_not_null(w);
-	w->cx = session();
-	w->cx->conf = push_conf();
-	w->http = http_new(push_conf());
-	w->d = delivery_new(w->cx, w->http, &w->n);
-	return w;
-}
 
 /* One look, and all that came of it; how many calls. */
 static size_t
@@ -35,8 +14,7 @@ round_of(struct worker *w)
 
 	delivery_step(w->d);
 	n = delivery_running(w->d);
-	while (delivery_running(w->d) > 0)
-		http_wait(w->http, NULL, 0, 100);
+	until_ended(w);
 	return n;
 }
 

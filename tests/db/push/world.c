@@ -15,6 +15,26 @@ push_conf(void)
 	return &conf;
 }
 
+struct worker *
+worker(void)
+{
+	struct worker *w = calloc(1, sizeof *w);
+
+	cr_assert_not_null(w);
+	w->cx = session();
+	w->cx->conf = push_conf();
+	w->http = http_new(push_conf());
+	w->d = delivery_new(w->cx, w->http, &w->n);
+	return w;
+}
+
+void
+until_ended(struct worker *w)
+{
+	while (delivery_running(w->d) > 0)
+		http_wait(w->http, NULL, 0, 100);
+}
+
 long long
 pusher_at(struct ctx *cx, const char *key, const char *url)
 {

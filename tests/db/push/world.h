@@ -2,6 +2,7 @@
 #ifndef HEARTH_TESTS_PUSH_WORLD_H
 #define HEARTH_TESTS_PUSH_WORLD_H
 
+#include "core/push/deliver.h"
 #include "core/push/feed.h"
 #include "core/push/pusher.h"
 #include "tests/db/room/world.h"
@@ -10,6 +11,17 @@
 long long pusher_at(struct ctx *cx, const char *key, const char *url);
 long long pusher_of(struct ctx *cx, const char *key);	/* at a gateway that does not exist */
 const struct conf *push_conf(void);	/* as test_conf(), but those calls are allowed, and time out quickly */
+
+/* A worker of role jobs, as far as it delivers. */
+struct worker {
+	struct ctx *cx;
+	struct http *http;
+	struct delivery *d;
+	struct push_counters n;
+};
+
+struct worker *worker(void);
+void until_ended(struct worker *w);	/* all calls that are under way */
 
 /* One look at the streams; how it ended. */
 struct feed_look look(struct ctx *cx);
