@@ -100,7 +100,7 @@ share_room(const struct sync_run *run, struct sync_req *q, const int64_t *b, siz
 	return false;
 }
 
-/* Those in which presence is told, of all that he is in. */
+/* Those in which presence is told, of all that he is in. out may be v. */
 static size_t
 telling_rooms(const struct sync_run *run, const int64_t *v, size_t n, int64_t *out)
 {
@@ -286,24 +286,24 @@ enum err
 presence_alone(struct sync_run *run, struct sync_req *q)
 {
 	struct ctx *cx = run->cx;
-	int64_t *fresh = arena_alloc(cx->a, (q->njobs + 1) * sizeof *fresh), *all = arena_alloc(cx->a, (q->njobs + 1) * sizeof *all);
+	int64_t *fresh = arena_alloc(cx->a, (q->njobs + 1) * sizeof *fresh);
 	int64_t *rooms = arena_alloc(cx->a, (q->njoined + 1) * sizeof *rooms);
 	struct position since;
 	struct presence p;
-	size_t i, n = 0, nall = 0, nrooms;
+	size_t i, n = 0, nrooms;
 	struct rows r;
 	enum err e;
 
+	if (!presence_wanted(run, q))
+		return M_OK;
 	for (i = 0; i < q->njobs; i++)
 		if (q->jobs[i].section == SECT_JOIN && q->jobs[i].fresh && (q->initial || presence_told(run, q, q->jobs[i].room_nid)))
-			all[nall++] = q->jobs[i].room_nid;
+			fresh[n++] = q->jobs[i].room_nid;
 	if (q->initial)		/* these are all that he is in */
-		n = telling_rooms(run, all, nall, fresh);
-	else
-		memcpy(fresh, all, (n = nall) * sizeof *fresh);
-	nrooms = telling_rooms(run, q->joined, q->njoined, rooms);
-	if (!presence_wanted(run, q) || (q->covered && q->nseen == 0 && n == 0))
+		n = telling_rooms(run, fresh, n, fresh);
+	if (q->covered && q->nseen == 0 && n == 0)
 		return M_OK;
+	nrooms = telling_rooms(run, q->joined, q->njoined, rooms);
 	since = q->initial ? run->now : q->since;
 	if ((e = db_query(cx, &r, &sync_presence_alone, P_I64(q->w->user_nid), P_POSITION(&since), P_I64S(rooms, nrooms),
 	    P_I64S(fresh, n), P_BOOL(q->initial))) != M_OK)
